@@ -1,0 +1,1 @@
+"""From file to value: configs, model files, evidence."""
