@@ -1,0 +1,235 @@
+"""solve(model, protocol, ...) -> Trajectory: arrays and a status, never an exception, never a hang."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .jax_setup import diffrax, eqx, jax, jnp
+from .lanes import InScaledTime, LaneTsit5, SegmentController, Timeline, lane_norm
+from .model import Model
+from .protocol import Protocol, Schedule, build_schedule
+
+
+class Status(IntEnum):
+    """How a solve ended; the text of each is in `STATUS_TEXT`."""
+
+    DONE = 0
+    STEP_BUDGET = 1
+    STEP_TOO_SMALL = 2
+    NOT_FINITE = 3
+    IMPLICIT_STAGE = 4
+
+
+STATUS_TEXT: dict[Status, str] = {
+    Status.DONE: "done",
+    Status.STEP_BUDGET: "the step budget was spent before the end",
+    Status.STEP_TOO_SMALL: "the step fell below the resolution of time",
+    Status.NOT_FINITE: "a state grew without bound or is not a number",
+    Status.IMPLICIT_STAGE: "the equations of an implicit step could not be solved",
+}
+
+
+class Trajectory(eqx.Module):
+    """One solve: what the states and rules are at the output times, and how it ended.
+
+    Values are NaN from where a failed solve stopped. Times are in hours, values in the model's
+    own units.
+    """
+
+    time_h: Float[Array, "time"]
+    #: One array (time,) per state, in the order of `Model.state_ids`.
+    states: tuple[Float[Array, "time"], ...]
+    #: What the rules compute, by id.
+    computed: dict[str, Float[Array, "time"]]
+    #: One array (time,) per input, in the order of `Model.input_ids`.
+    inputs: tuple[Float[Array, "time"], ...]
+    status: Int[Array, ""]
+    steps: Int[Array, ""]
+    rejected_steps: Int[Array, ""]
+    #: The last good time, hours, and the states there.
+    reached_h: Float[Array, ""]
+    reached_states: tuple[Float[Array, ""], ...]
+
+
+def _kvaerno5(rtol: Array, atol: Array) -> diffrax.AbstractSolver:
+    # One lane only: over a tuple of lanes it would build one dense Jacobian across all of them.
+    return diffrax.Kvaerno5(root_finder=diffrax.VeryChord(rtol=rtol, atol=atol, norm=lane_norm))
+
+
+#: The choices of `[solver] method`: a solver for these tolerances.
+SOLVERS: dict[str, Callable[[Array, Array], diffrax.AbstractSolver]] = {
+    "tsit5": lambda rtol, atol: LaneTsit5(),
+    "kvaerno5": _kvaerno5,
+}
+
+
+def solve(
+    model: Model,
+    protocol: Protocol,
+    parameters: Float[Array, "parameter"],
+    times_h: Float[Array, "time"],
+    *,
+    method: str = "tsit5",
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+    max_steps: int = 100_000,
+) -> Trajectory:
+    """Integrate a model under a protocol and return it at `times_h`, from 0 to the last of them.
+
+    `parameters` are in the order of `model.parameter_ids`; `atol` is in the unit of each state.
+    Numbers keep the precision of `parameters` (float64 inside `jax.enable_x64(True)`). Another
+    number never traces anew; another model, method or shape of the protocol does. The function
+    can be differentiated in forward mode. A solve that stops early says so by its status.
+    """
+    double = np.result_type(parameters) == np.float64
+    with jax.enable_x64(double):
+        dtype = jnp.float64 if double else jnp.float32
+        numbers = jax.tree.map(partial(jnp.asarray, dtype=dtype), (protocol, parameters, times_h, rtol, atol))
+        return _solve(model, method, max_steps, *numbers)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _solve(
+    model: Model,
+    method: str,
+    max_steps: int,
+    protocol: Protocol,
+    parameters: Array,
+    times_h: Array,
+    rtol: Array,
+    atol: Array,
+) -> Trajectory:
+    constants = model.constants(jnp, [parameters[i, None] for i in range(len(model.parameter_ids))])
+    constants = {id: jnp.broadcast_to(value, (1,)) for id, value in constants.items()}
+    scalars = {id: value[0] for id, value in constants.items()}
+    schedule = build_schedule(model, protocol, scalars, times_h[-1])
+    times = times_h / model.spec.time_unit_h
+    start = [jnp.broadcast_to(y, (1,)) for y in _start(model, parameters)]
+    solution = _integrate(model, method, max_steps, schedule, constants, tuple(start), times, rtol, atol)
+    saved, final = solution.ys
+    return _trajectory(model, schedule, scalars, times, saved, final, solution)
+
+
+def _start(model: Model, parameters: Array) -> tuple[Array, ...]:
+    values = list(parameters)
+    return tuple(jnp.asarray(y, parameters.dtype) for y in model.initial_state(jnp, values))
+
+
+def _jump(model: Model, here: Timeline, states: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return the states after the doses and the event at the start of a segment."""
+    schedule, segment = here.schedule, here.segment
+    dosed = tuple(y + dose[segment] for y, dose in zip(states, schedule.doses, strict=True))
+    if not model.spec.events:
+        return dosed
+    time = schedule.edges[segment]
+
+    def fire(number: int, y: tuple[Array, ...]) -> tuple[Array, ...]:
+        new = model.assigned(jnp, number, time, here.inputs, y, here.constants)
+        return tuple(jnp.broadcast_to(b, a.shape).astype(a.dtype) for a, b in zip(y, new, strict=True))
+
+    branches = [lambda y: y, *(partial(fire, number) for number in range(len(model.spec.events)))]
+    return jax.lax.switch(schedule.event[segment] + 1, branches, dosed)
+
+
+@lru_cache(maxsize=64)
+def _terms(model: Model) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    # One pair of functions a model, so that the compiled program is found again.
+    def derivative(time: Array, states: tuple[Array, ...], here: Timeline) -> tuple[Array, ...]:
+        rates = model.derivative(jnp, time, here.inputs, states, here.constants)
+        return tuple(
+            jnp.broadcast_to(rate, y.shape).astype(y.dtype) for rate, y in zip(rates, states, strict=True)
+        )
+
+    return derivative, partial(_jump, model)
+
+
+def _integrate(
+    model: Model,
+    method: str,
+    max_steps: int,
+    schedule: Schedule,
+    constants: dict[str, Array],
+    start: tuple[Array, ...],
+    times: Array,
+    rtol: Array,
+    atol: Array,
+) -> diffrax.Solution:
+    derivative, jump = _terms(model)
+    widths = jax.lax.stop_gradient(schedule.edges[1:] - schedule.edges[:-1])
+    solver = InScaledTime(SOLVERS[method](rtol, atol), jump)
+    controller = SegmentController(diffrax.PIDController(rtol=rtol, atol=atol, norm=lane_norm), widths)
+    end = jnp.asarray(schedule.segments, times.dtype)
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(derivative),
+        solver,
+        t0=jnp.zeros_like(end),
+        t1=end,
+        dt0=_first_step(jnp.sum(widths), rtol),
+        y0=start,
+        args=Timeline(schedule, constants),
+        saveat=diffrax.SaveAt(
+            subs=[diffrax.SubSaveAt(ts=schedule.scaled(times)), diffrax.SubSaveAt(t1=True)]
+        ),
+        stepsize_controller=controller,
+        adjoint=diffrax.ForwardMode(),
+        max_steps=max_steps,
+        throw=False,
+    )
+
+
+def _first_step(total: Array, rtol: Array) -> Array:
+    # A small share of the whole, smaller for tighter tolerances (order 5): the controller grows
+    # it tenfold a step, so a cautious start costs a step or two.
+    return 1e-2 * total * jnp.minimum(1.0, rtol**0.2)
+
+
+def _trajectory(
+    model: Model,
+    schedule: Schedule,
+    constants: dict[str, Array],
+    times: Array,
+    saved: tuple[Array, ...],
+    final: tuple[Array, ...],
+    solution: diffrax.Solution,
+) -> Trajectory:
+    states = tuple(jnp.where(jnp.isfinite(y[:, 0]), y[:, 0], jnp.nan) for y in saved)
+    inputs = schedule.inputs_at(times)
+    computed = model.computed(jnp, times, inputs, states, constants)
+    reached = tuple(y[-1, 0] for y in final)
+    tau = solution.ts[1][-1]
+    number = jnp.clip(jnp.floor(tau).astype(int), 0, schedule.segments - 1)
+    width = schedule.edges[number + 1] - schedule.edges[number]
+    return Trajectory(
+        time_h=times * model.spec.time_unit_h,
+        states=states,
+        computed={id: jnp.broadcast_to(value, times.shape) for id, value in computed.items()},
+        inputs=inputs,
+        status=_status(solution, states, reached),
+        steps=solution.stats["num_steps"],
+        rejected_steps=solution.stats["num_rejected_steps"],
+        reached_h=(schedule.edges[number] + (tau - number) * width) * model.spec.time_unit_h,
+        reached_states=reached,
+    )
+
+
+def _status(solution: diffrax.Solution, states: tuple[Array, ...], reached: tuple[Array, ...]) -> Array:
+    result = solution.result
+    codes = {
+        Status.DONE: result == diffrax.RESULTS.successful,
+        Status.STEP_BUDGET: result == diffrax.RESULTS.max_steps_reached,
+        Status.STEP_TOO_SMALL: result == diffrax.RESULTS.dt_min_reached,
+    }
+    status = jnp.asarray(int(Status.IMPLICIT_STAGE))
+    for code, holds in codes.items():
+        status = jnp.where(holds, int(code), status)
+    # Where steps shrink to nothing beside a huge state, the state is what went wrong.
+    largest = jnp.max(jnp.stack([jnp.abs(y) for y in reached]))
+    blown_up = (status == int(Status.STEP_TOO_SMALL)) & ~(largest < 1e10)
+    lost = (status == int(Status.DONE)) & ~jnp.all(jnp.stack([jnp.all(jnp.isfinite(y)) for y in states]))
+    return jnp.where(blown_up | lost, int(Status.NOT_FINITE), status)
