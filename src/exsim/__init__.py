@@ -1,0 +1,27 @@
+"""exsim: mechanistic simulation of exerkine kinetics.
+
+`simulate("marathon.toml")` runs a config, `load_model("il6_axis")` reads a model. Importing
+exsim changes no setting and loads nothing heavy; JAX comes with the first call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import load_model, simulate
+
+__version__ = "0.1.0"
+__all__ = ["load_model", "simulate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from . import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'exsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -61,13 +61,16 @@ def _piecewise(xp: ModuleType, *args: Value) -> Value:
     return result
 
 
+def _is_logical(value: Value) -> bool:
+    return isinstance(value, bool) or getattr(value, "dtype", None) == np.dtype(bool)
+
+
 def _truth(value: Value) -> Value:
-    return value if getattr(value, "dtype", None) == bool or isinstance(value, bool) else value != 0
+    return value if _is_logical(value) else value != 0
 
 
 def _number(xp: ModuleType, value: Value) -> Value:
-    is_logical = isinstance(value, bool) or getattr(value, "dtype", None) == bool
-    return xp.where(value, 1.0, 0.0) if is_logical else value
+    return xp.where(value, 1.0, 0.0) if _is_logical(value) else value
 
 
 def _fold(operator: Callable[[Value, Value], Value]) -> Callable[..., Value]:
@@ -121,7 +124,20 @@ TABLE: dict[str, Callable[..., Value]] = {
     "atanh": _function("arctanh"),
     **{
         name: _function(name)
-        for name in ("exp", "log", "log10", "abs", "floor", "ceil", "sin", "cos", "tan", "sinh", "cosh", "tanh")
+        for name in (
+            "exp",
+            "log",
+            "log10",
+            "abs",
+            "floor",
+            "ceil",
+            "sin",
+            "cos",
+            "tan",
+            "sinh",
+            "cosh",
+            "tanh",
+        )
     },
 }
 
@@ -152,9 +168,7 @@ class Evaluator:
         if isinstance(expr, Time):
             return self._time
         if isinstance(expr, Name):
-            if expr.id not in self._names:
-                self._names[expr.id] = self(self._formulas[expr.id])
-            return self._names[expr.id]
+            return self.named(expr.id)
         if expr not in self._done:
             arguments = [self(arg) for arg in expr.args]
             if all(isinstance(argument, (bool, float)) for argument in arguments):
@@ -162,6 +176,12 @@ class Evaluator:
             else:
                 self._done[expr] = TABLE[expr.op](self._xp, *arguments)
         return self._done[expr]
+
+    def named(self, id: str) -> Value:
+        """Return the value of an id. KeyError if it is neither a value nor a formula."""
+        if id not in self._names:
+            self._names[id] = self(self._formulas[id])
+        return self._names[id]
 
 
 def _fold_literals(op: str, arguments: list[Value]) -> Value:

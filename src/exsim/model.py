@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from .evaluation import Evaluator, Value, hoist
-from .formula import Expr, Name, names, uses_time
+from .formula import Expr, names, uses_time
 from .model_spec import ModelSpec
 
 
@@ -39,6 +39,14 @@ class Model:
         """Ids of the inputs that a protocol drives, then of the switches in time."""
         return tuple(item.id for item in (*self.spec.inputs, *self.spec.switches))
 
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """Unit of every state, rule, parameter and input, by id."""
+        spec = self.spec
+        return {
+            item.id: item.unit for item in (*spec.parameters, *spec.inputs, *spec.assignments, *spec.states)
+        }
+
     def nominal(self, replaced: Mapping[str, float] | None = None) -> np.ndarray:
         """Return the parameter values of the model file, some of them replaced; shape (parameter,)."""
         values = {p.id: p.value for p in self.spec.parameters if p.initial is None}
@@ -54,8 +62,8 @@ class Model:
         return formulas
 
     @cached_property
-    def _fixed(self) -> frozenset[str]:
-        # Parameters, and assignments that follow from them alone: the same at every time.
+    def fixed(self) -> frozenset[str]:
+        """Ids of the parameters and of the rules that follow from them alone: the same at every time."""
         fixed = {p.id for p in self.spec.parameters}
         for item in self.spec.assignments:
             if names(item.value) <= fixed and not uses_time(item.value):
@@ -65,9 +73,9 @@ class Model:
     @cached_property
     def _prepared(self) -> tuple[tuple[Expr, ...], dict[str, Expr], dict[str, Expr]]:
         # (derivatives, rules, parts hoisted out of both)
-        moving = [item for item in self.spec.assignments if item.id not in self._fixed]
+        moving = [item for item in self.spec.assignments if item.id not in self.fixed]
         trees, parts = hoist(
-            [*(state.rate for state in self.spec.states), *(item.value for item in moving)], self._fixed
+            [*(state.rate for state in self.spec.states), *(item.value for item in moving)], self.fixed
         )
         count = len(self.spec.states)
         rules = {item.id: tree for item, tree in zip(moving, trees[count:], strict=True)}
@@ -82,7 +90,7 @@ class Model:
     def constants(self, xp: ModuleType, parameters: Sequence[Value]) -> dict[str, Value]:
         """Return all that does not change during a solve: parameters, and what follows from them."""
         at_start = self.start(xp, parameters, [0.0] * len(self.input_ids))
-        values = {id: at_start(Name(id)) for id in self._fixed}
+        values = {id: at_start.named(id) for id in self.fixed}
         _, _, parts = self._prepared
         evaluate = Evaluator(xp, values)
         return values | {id: evaluate(tree) for id, tree in parts.items()}
@@ -90,7 +98,7 @@ class Model:
     def initial_state(self, xp: ModuleType, parameters: Sequence[Value]) -> tuple[Value, ...]:
         """Return the states at time 0 with every input at rest."""
         at_start = self.start(xp, parameters, [0.0] * len(self.input_ids))
-        return tuple(at_start(Name(id)) for id in self.state_ids)
+        return tuple(at_start.named(id) for id in self.state_ids)
 
     def _at(
         self,
@@ -127,7 +135,7 @@ class Model:
     ) -> dict[str, Value]:
         """Return the quantities that rules compute, by id."""
         evaluate = self._at(xp, time, inputs, states, constants)
-        return {item.id: evaluate(Name(item.id)) for item in self.spec.assignments}
+        return {item.id: evaluate.named(item.id) for item in self.spec.assignments}
 
     def assigned(
         self,

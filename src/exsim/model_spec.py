@@ -206,10 +206,3 @@ class ModelSpec:
 
     def __hash__(self) -> int:
         return self._hash
-
-    def unit_of(self, id: str) -> str:
-        """Return the unit of a state, assignment, parameter or input; KeyError if there is none."""
-        for item in (*self.states, *self.assignments, *self.parameters, *self.inputs):
-            if item.id == id:
-                return item.unit
-        raise KeyError(id)

@@ -104,31 +104,31 @@ class Schedule(eqx.Module):
     is allowed on every array.
     """
 
-    edges: Float[Array, "edge"]
+    edges: Float[Array, edge]
     #: One array (segment,) per input of the model.
-    inputs: tuple[Float[Array, "segment"], ...]
+    inputs: tuple[Float[Array, segment], ...]
     #: One array (segment,) per state: what is added at the start of the segment.
-    doses: tuple[Float[Array, "segment"], ...]
+    doses: tuple[Float[Array, segment], ...]
     #: Number of the event at the start of the segment, -1 for none.
-    event: Int[Array, "segment"]
+    event: Int[Array, segment]
 
     @property
     def segments(self) -> int:
         """Number of segments."""
         return self.edges.shape[0] - 1
 
-    def scaled(self, time: Float[Array, "time"]) -> Float[Array, "time"]:
+    def scaled(self, time: Float[Array, time]) -> Float[Array, time]:
         """Return model times as tau in [0, segments]: segment number plus share of the segment."""
         segment = self.segment_of(time)
         start, width = self.edges[segment], self.edges[segment + 1] - self.edges[segment]
         share = (time - start) / jnp.where(width > 0, width, 1.0)
         return segment + jnp.clip(share, 0.0, 1.0)
 
-    def segment_of(self, time: Float[Array, "time"]) -> Int[Array, "time"]:
+    def segment_of(self, time: Float[Array, time]) -> Int[Array, time]:
         """Return the segment that each time belongs to; a time on an edge belongs to the later one."""
         return jnp.clip(jnp.searchsorted(self.edges, time, side="right") - 1, 0, self.segments - 1)
 
-    def inputs_at(self, time: Float[Array, "time"]) -> tuple[Float[Array, "time"], ...]:
+    def inputs_at(self, time: Float[Array, time]) -> tuple[Float[Array, time], ...]:
         """Return the inputs at model times; on an edge, what follows it."""
         segment = self.segment_of(time)
         return tuple(values[segment] for values in self.inputs)
@@ -178,9 +178,15 @@ def _body_mass_kg(model: Model, constants: dict[str, Array]) -> Scalar:
     return constants[subject["body_mass"]] if "body_mass" in subject else jnp.nan
 
 
-def _windows(model: Model, protocol: Protocol, mass_kg: Scalar) -> tuple[list[Scalar], list[Scalar], list[dict[str, Scalar]]]:
+def _windows(
+    model: Model, protocol: Protocol, mass_kg: Scalar
+) -> tuple[list[Scalar], list[Scalar], list[dict[str, Scalar]]]:
     # Every stretch of time in which something is held: start, stop, {input id: level}.
-    drivers = {} if model.spec.card is None else {d.driver: d.input for d in model.spec.card.drivers if not d.target}
+    drivers = (
+        {}
+        if model.spec.card is None
+        else {d.driver: d.input for d in model.spec.card.drivers if not d.target}
+    )
     starts: list[Scalar] = []
     stops: list[Scalar] = []
     levels: list[dict[str, Scalar]] = []
@@ -200,11 +206,11 @@ def _windows(model: Model, protocol: Protocol, mass_kg: Scalar) -> tuple[list[Sc
 
 def _levels(
     model: Model,
-    raw: Float[Array, "slot"],
+    raw: Float[Array, slot],
     windows: int,
     levels: list[dict[str, Scalar]],
-    middle: Float[Array, "segment"],
-) -> list[Float[Array, "segment"]]:
+    middle: Float[Array, segment],
+) -> list[Float[Array, segment]]:
     start, stop = raw[1 : 1 + windows, None], raw[1 + windows : 1 + 2 * windows, None]
     held = (start <= middle) & (middle < stop)
     result = []
@@ -218,19 +224,21 @@ def _levels(
 def _doses(
     model: Model,
     protocol: Protocol,
-    raw: Float[Array, "slot"],
+    raw: Float[Array, slot],
     first: int,
-    starting: Int[Array, "segment"],
+    starting: Int[Array, segment],
     mass_kg: Scalar,
-) -> tuple[Float[Array, "segment"], ...]:
+) -> tuple[Float[Array, segment], ...]:
     doses = {id: jnp.zeros(starting.shape, raw.dtype) for id in model.state_ids}
     for number, bolus in enumerate(protocol.boluses):
         here = (starting == first + number) & (raw[first + number] <= raw[-1]) & (raw[first + number] >= 0)
-        doses[bolus.state] = doses[bolus.state] + jnp.where(here, bolus.amount * mass_kg**bolus.mass_power, 0.0)
+        doses[bolus.state] = doses[bolus.state] + jnp.where(
+            here, bolus.amount * mass_kg**bolus.mass_power, 0.0
+        )
     return tuple(doses[id] for id in model.state_ids)
 
 
-def _firing(model: Model, raw: Float[Array, "slot"], first: int, last: Scalar) -> Array:
+def _firing(model: Model, raw: Float[Array, slot], first: int, last: Scalar) -> Array:
     # An event fires inside the simulation; at or before its start only where SBML says so.
     fires = [
         (raw[first + number] <= last) & ((raw[first + number] > 0) | event.fires_at_start)
@@ -251,7 +259,11 @@ def compile_protocol(spec: RunSpec, model: Model) -> Protocol:
     infused = {driver.target: driver.input for driver in card.drivers if driver.driver == "infusion"}
     fed = [driver.input for driver in card.drivers if driver.driver == "carbohydrate"]
     held = [(item.start, item.duration, item.rate, infused[item.target]) for item in spec.protocol.infusion]
-    held += [(item.start, item.duration, item.carbohydrate, input) for item in spec.protocol.intake for input in fed]
+    held += [
+        (item.start, item.duration, item.carbohydrate, input)
+        for item in spec.protocol.intake
+        for input in fed
+    ]
     targets = dict(card.boluses)
     return Protocol(
         bouts,
@@ -288,7 +300,7 @@ def _bout(bout: BoutSpec, subject: SubjectSpec, modalities: dict[str, ModalityCa
 
 
 def _infusion(model: Model, start: Moment, duration: Quantity, rate: Quantity, input: str) -> Infusion:
-    level, mass_power = convert_dose(rate, model.spec.unit_of(input))
+    level, mass_power = convert_dose(rate, model.units[input])
     return Infusion(
         start_h=np.float64(start.offset.to("h")),
         duration_h=np.float64(duration.to("h")),
@@ -300,7 +312,7 @@ def _infusion(model: Model, start: Moment, duration: Quantity, rate: Quantity, i
 
 
 def _bolus(model: Model, item: BolusSpec, state: str) -> Bolus:
-    amount, mass_power = convert_dose(item.dose, model.spec.unit_of(state))
+    amount, mass_power = convert_dose(item.dose, model.units[state])
     return Bolus(
         time_h=np.float64(item.time.offset.to("h")),
         amount=np.float64(amount),

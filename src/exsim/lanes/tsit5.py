@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from jaxtyping import Array
 
-from ..jax_setup import diffrax, eqx, jax
+from ..jax_setup import diffrax, jax
 
 Lanes = tuple[Array, ...]
 

@@ -1,0 +1,51 @@
+# One command per habit. Each makes the environment that it needs, from pinned versions, and runs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: marathon test test-slow lint types format bench clean
+
+marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
+	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
+
+test: $(VENV)/test.stamp  ## the tests that every change must pass
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+
+test-slow: $(VENV)/test.stamp  ## the studies that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/lint.stamp  ## style, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/lint.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/bench.stamp  ## speed beside libRoadRunner and stock diffrax, as ratios of one run
+	$(BIN)/python benchmarks/single_run.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet -c constraints.txt -e ".[test]"
+	touch $@
+
+$(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet -c constraints.txt -e ".[lint,test]"
+	touch $@
+
+$(VENV)/bench.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet -c constraints.txt -e ".[benchmark]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs build dist

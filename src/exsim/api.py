@@ -1,0 +1,52 @@
+"""exsim from Python: files in, labelled values out. The command line calls the same functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .inputs.config import LoadedConfig, check_against_model, read_config
+from .inputs.model_files import load_model
+from .model_spec import ModelSpec
+
+if TYPE_CHECKING:
+    from .workflows import Run
+
+__all__ = ["Study", "load_model", "read_study", "run_study", "simulate"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A config and its model, both read and checked against each other; nothing computed yet."""
+
+    config: LoadedConfig
+    model: ModelSpec
+    warnings: tuple[str, ...]
+
+
+def read_study(config: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a config with its model and check both.
+
+    `overrides` are written as for `--set`: "protocol.bout.0.duration='4 h'". Raises ConfigError or
+    ModelFileError with every problem of the file, RefusedError for a construct that is not done.
+    """
+    loaded = read_config(Path(config), overrides)
+    model = load_model(loaded.spec.model, loaded.path.parent)
+    return Study(loaded, model, tuple(check_against_model(loaded, model)))
+
+
+def run_study(study: Study) -> Run:
+    """Simulate a study that was read. Raises SolveError if the end is not reached."""
+    from .workflows import run_simulation
+
+    return run_simulation(study.config.spec, study.model, study.config.name)
+
+
+def simulate(config: str | Path, overrides: Sequence[str] = ()) -> Run:
+    """Simulate a config file and return its curves (`.dataset`, xarray), solver facts and warnings.
+
+    Nothing is written. Raises as `read_study`, and SolveError if the end is not reached.
+    """
+    return run_study(read_study(config, overrides))

@@ -1,0 +1,175 @@
+"""Arguments, dispatch, and what each ending of a command looks like to the user."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..errors import ExsimError, InputError, RefusedError
+
+EXIT_BUG, EXIT_USAGE, EXIT_SIGINT, EXIT_SIGTERM = 1, 2, 130, 143
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"exsim: {message}\n  See: {self.prog} --help", file=sys.stderr)
+        raise SystemExit(EXIT_USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="exsim",
+        description="Mechanistic simulation of exerkine kinetics: bouts of exercise in, time courses out.",
+    )
+    parser.add_argument("--version", action="version", version=f"exsim {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    simulate = commands.add_parser("simulate", help="run configs: curves, a table and a picture of each")
+    simulate.add_argument("config", nargs="+", type=Path, help="run configuration (TOML)")
+    simulate.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<config name>)")
+    simulate.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="replace a value of the config, e.g. protocol.bout.0.duration='4 h'",
+    )
+    simulate.add_argument("--overwrite", action="store_true", help="replace an earlier run")
+    simulate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    simulate.set_defaults(body=_simulate)
+
+    check = commands.add_parser("check", help="read configs and models and list every problem")
+    check.add_argument("file", nargs="+", type=Path)
+    check.set_defaults(body=_check)
+
+    models = commands.add_parser("models", help="the shipped models, or the card of one")
+    models.add_argument("name", nargs="?")
+    models.set_defaults(body=_models)
+
+    validate = commands.add_parser("validate", help="a model against published evidence")
+    validate.add_argument("model")
+    validate.add_argument("--evidence", type=Path, metavar="FILE", help="another table of evidence (CSV)")
+    validate.add_argument("--out", type=Path, metavar="DIR", help="where the table and the figure go")
+    validate.set_defaults(body=_validate)
+
+    doctor = commands.add_parser("doctor", help="versions, devices, float64, caches")
+    doctor.set_defaults(body=_doctor)
+
+    for command in (simulate, check, models, validate, doctor):
+        command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        command.add_argument("--quiet", action="store_true", help="print nothing but errors")
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from .simulate import simulate
+
+    return simulate(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .check import check
+
+    return check(arguments.file, json_output=arguments.json)
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from .models import models
+
+    return models(arguments.name, json_output=arguments.json)
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from .validate import validate
+
+    return validate(arguments.model, arguments.evidence, json_output=arguments.json, out_dir=arguments.out)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import doctor
+
+    return doctor(json_output=arguments.json)
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived: unwind, so that nothing half-written stays, then exit 143."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def run(argv: list[str]) -> int:
+    """Parse and run one command; every ending becomes an exit code and a message on stderr."""
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as ending:
+        return int(ending.code or 0)
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _guarded(arguments.body, arguments)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _guarded(body: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    try:
+        return body(arguments)
+    except ExsimError as error:
+        if arguments.debug:
+            traceback.print_exc()
+        _complain(error, as_json=arguments.json)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of stdout went away (| head): not an error, and nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("exsim: interrupted; nothing half-written was left", file=sys.stderr)
+        return EXIT_SIGINT
+    except _Terminated:
+        print("exsim: terminated; nothing half-written was left", file=sys.stderr)
+        return EXIT_SIGTERM
+    except Exception as error:  # a bug of exsim: the one place where anything at all is caught
+        if arguments.debug:
+            raise
+        report = _bug_report()
+        print(
+            f"exsim: a bug in exsim: {type(error).__name__}: {error}\n  Please send {report}", file=sys.stderr
+        )
+        return EXIT_BUG
+
+
+def _complain(error: ExsimError, *, as_json: bool) -> None:
+    if not as_json:
+        print(
+            f"exsim: {error}" if not isinstance(error, InputError | RefusedError) else str(error),
+            file=sys.stderr,
+        )
+        return
+    problems: list[dict[str, Any]] = (
+        [vars(problem) for problem in error.problems]
+        if isinstance(error, InputError | RefusedError)
+        else [{"message": str(error)}]
+    )
+    print(json.dumps({"error": type(error).__name__, "exit_code": error.exit_code, "problems": problems}))
+
+
+def _bug_report() -> Path:
+    handle, name = tempfile.mkstemp(prefix="exsim-bug-", suffix=".txt")
+    with os.fdopen(handle, "w") as file:
+        file.write(f"exsim {__version__}\npython {sys.version}\narguments {sys.argv[1:]}\n\n")
+        traceback.print_exc(file=file)
+    return Path(name)

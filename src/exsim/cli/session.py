@@ -1,0 +1,39 @@
+"""What a command that computes sets up first: device, precision, the cache of compiled programs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import OutputError
+
+
+def cache_folder() -> Path:
+    """Return the folder of exsim's compiled programs (EXSIM_CACHE_DIR, else the user's cache)."""
+    import platformdirs
+
+    given = os.environ.get("EXSIM_CACHE_DIR")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("exsim")) / "compiled"
+
+
+def start_jax(device: str) -> tuple[str, list[str]]:
+    """Switch on float64 and the cache, pick the device; return its name and warnings.
+
+    Raises OutputError (exit 6) where a GPU is asked for and none is there.
+    """
+    if device == "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from ..jax_setup import EQUINOX_CAME_FIRST, enable_compilation_cache, jax
+
+    jax.config.update("jax_enable_x64", True)
+    enable_compilation_cache(cache_folder())
+    found = jax.devices()[0]
+    if device == "gpu" and found.platform != "gpu":
+        raise OutputError(
+            f'--device gpu: JAX sees no GPU (it sees "{found.platform}").\n'
+            "  Install exsim with the extra cuda12 or cuda13 on Linux, or use --device auto."
+        )
+    warnings = []
+    if EQUINOX_CAME_FIRST:
+        warnings.append("equinox was imported before exsim: compiled programs are not kept")
+    return f"{found.platform}: {found.device_kind}", warnings

@@ -1,0 +1,102 @@
+"""Arrays and names -> xarray: the only labelling code. Every variable has its units."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .model import Model
+from .model_spec import ObservableCard
+from .protocol import Protocol
+from .solving import Trajectory
+
+
+def trajectory_dataset(
+    model: Model, protocol: Protocol, trajectory: Trajectory, attributes: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return a solve as a Dataset: dimension `time` in hours, a variable per species, rule and input.
+
+    Attributes of a variable: `units`, `long_name`, `role` (state, rule or input) and, for what a
+    lab measures, `analyte` and `plotted`. Attributes of the set: `model`, `title`, and what was
+    done as JSON lists: `bouts`, `infusions`, `boluses`, with times in hours.
+    """
+    observables = {} if model.spec.card is None else {o.id: o for o in model.spec.card.observables}
+    rules = {
+        id: value for id, value in trajectory.computed.items() if id in observables or id not in model.fixed
+    }
+    columns = [
+        *(("state", id, value) for id, value in zip(model.state_ids, trajectory.states, strict=True)),
+        *(("rule", id, value) for id, value in rules.items()),
+        *(
+            ("input", item.id, value)
+            for item, value in zip(model.spec.inputs, trajectory.inputs, strict=False)
+        ),
+    ]
+    units = model.units
+    return xr.Dataset(
+        {
+            id: ("time", np.asarray(value), _attributes(id, units[id], role, observables.get(id)))
+            for role, id, value in columns
+        },
+        coords={"time": ("time", np.asarray(trajectory.time_h), {"units": "h", "long_name": "time"})},
+        attrs={
+            "model": model.spec.name,
+            "title": model.spec.name if model.spec.card is None else model.spec.card.title,
+            "bouts": json.dumps(bout_table(protocol)),
+            "infusions": json.dumps(infusion_table(protocol)),
+            "boluses": json.dumps(bolus_table(protocol)),
+            **attributes,
+        },
+    )
+
+
+def _attributes(id: str, unit: str, role: str, observable: ObservableCard | None) -> dict[str, Any]:
+    attributes: dict[str, Any] = {"units": unit, "role": role, "long_name": id}
+    if observable is not None:
+        attributes |= {
+            "long_name": observable.label,
+            "analyte": observable.analyte,
+            "plotted": int(observable.plotted),
+        }
+    return attributes
+
+
+def bout_table(protocol: Protocol) -> list[dict[str, Any]]:
+    """Return every bout, repetitions apart: start and end in hours, intensity, modality."""
+    rows = [
+        {
+            "start_h": float(bout.start_h + repeat * bout.every_h),
+            "end_h": float(bout.start_h + repeat * bout.every_h + bout.duration_h),
+            "intensity": float(bout.levels["intensity"]),
+            "modality": bout.modality,
+        }
+        for bout in protocol.bouts
+        for repeat in range(bout.times)
+    ]
+    return sorted(rows, key=lambda row: row["start_h"])
+
+
+def infusion_table(protocol: Protocol) -> list[dict[str, Any]]:
+    """Return every infusion and intake: input, start and end in hours, level."""
+    rows = []
+    for item in protocol.infusions:
+        start = float(item.start_h) + (float(protocol.end_h) if item.after_end else 0.0)
+        end = start + float(item.duration_h)
+        rows.append({"input": item.input, "start_h": start, "end_h": end, "level": float(item.level)})
+    return rows
+
+
+def bolus_table(protocol: Protocol) -> list[dict[str, Any]]:
+    """Return every bolus: target state, time in hours, amount."""
+    return [
+        {
+            "target": item.state,
+            "time_h": float(item.time_h) + (float(protocol.end_h) if item.after_end else 0.0),
+            "dose": float(item.amount),
+        }
+        for item in protocol.boluses
+    ]

@@ -1,0 +1,212 @@
+"""Pure glue: a checked config and a model -> a labelled run. Reads and writes no file."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .datasets import trajectory_dataset
+from .errors import SolveError
+from .formula import names
+from .model import Model, compile_model
+from .model_spec import ModelSpec
+from .protocol import Protocol, compile_protocol
+from .solving import STATUS_TEXT, Status, Trajectory, solve
+from .spec import RunSpec, SolverSpec
+
+#: What a second try tightens the tolerances by when a concentration fell below zero.
+TIGHTENED = 1e-2
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished simulation: the labelled curves and what is worth recording about them."""
+
+    dataset: xr.Dataset
+    #: Method that was used, steps, status and times, for the record.
+    solver: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str) -> Run:
+    """Simulate one checked config and return its labelled curves.
+
+    Raises SolveError, with the time reached and what to do, if the end is not reached.
+    """
+    model = compile_model(model_spec)
+    protocol = compile_protocol(spec, model)
+    parameters = parameter_values(spec, model)
+    check_start(model, parameters)
+    started = time.monotonic(), time.process_time()
+    trajectory, method, warnings = _solve_with_fallbacks(
+        model, protocol, parameters, output_times_h(spec), spec.solver
+    )
+    solver = {
+        "method": method,
+        "rtol": spec.solver.rtol,
+        "atol": spec.solver.atol,
+        "precision": spec.solver.precision,
+        "steps": int(trajectory.steps),
+        "rejected_steps": int(trajectory.rejected_steps),
+        "status": STATUS_TEXT[Status(int(trajectory.status))],
+        "wall_s": time.monotonic() - started[0],
+        "cpu_s": time.process_time() - started[1],
+    }
+    dataset = trajectory_dataset(model, protocol, trajectory, {"config": name})
+    return Run(dataset, solver, (*model_spec.warnings, *warnings))
+
+
+def output_times_h(spec: RunSpec) -> np.ndarray:
+    """Return the output times of a config in hours, 0 first, the end of the simulation last."""
+    until = spec.output.until.to("h")
+    if spec.output.times is not None:
+        times = np.array(sorted(item.to("h") for item in spec.output.times))
+    else:
+        every = spec.output.every.to("h")
+        times = np.arange(int(np.floor(until / every * (1 + 1e-12))) + 1) * every
+    ends = [t for t in (0.0, until) if not np.isclose(times, t, rtol=1e-12, atol=1e-12).any()]
+    return np.unique(np.concatenate([times, ends]))
+
+
+def parameter_values(spec: RunSpec, model: Model) -> np.ndarray:
+    """Return the parameters of the model with those that the config replaces, in the model's units.
+
+    `[parameter]` entries, the subject's properties and the levels measured at rest each replace one.
+    """
+    card = model.spec.card
+    replaced = {id: _in_unit(value, model.units[id]) for id, value in spec.parameter.items()}
+    if card is not None:
+        properties, baselines = dict(card.subject), dict(card.baselines)
+        given = {
+            "body_mass": spec.subject.body_mass,
+            "muscle_glycogen": spec.subject.muscle_glycogen,
+        }
+        for name, value in given.items():
+            if value is not None and name in properties:
+                replaced[properties[name]] = _in_unit(value, model.units[properties[name]])
+        for analyte, level in spec.subject.baseline.items():
+            replaced[baselines[analyte]] = _in_unit(level, model.units[baselines[analyte]])
+    return model.nominal(replaced)
+
+
+def _in_unit(value: Any, unit: str) -> float:
+    return float(value) if isinstance(value, int | float) else value.to(unit)
+
+
+def check_start(model: Model, parameters: np.ndarray) -> None:
+    """Raise SolveError if a rate law or rule is not a number at time 0, with the values in it."""
+    with np.errstate(all="ignore"):
+        at_start = model.start(np, list(parameters), [0.0] * len(model.input_ids))
+        places = [(f"reaction {item.id}", item.rate) for item in model.spec.reactions]
+        places += [(f"rule for {item.id}", item.value) for item in model.spec.assignments]
+        places += [(f"rate of {item.id}", item.rate) for item in model.spec.states]
+        for place, tree in places:
+            value = at_start(tree)
+            if not np.all(np.isfinite(value)):
+                inside = ", ".join(f"{id} = {float(at_start.named(id)):g}" for id in sorted(names(tree)))
+                raise SolveError(
+                    f"{place} is {float(value)} at the start, with {inside}.\n"
+                    "  Check the formula and these values: 0/0, log of 0 or a power of a negative number.",
+                    Status.NOT_FINITE,
+                    0.0,
+                )
+
+
+def _solve_with_fallbacks(
+    model: Model, protocol: Protocol, parameters: np.ndarray, times_h: np.ndarray, solver: SolverSpec
+) -> tuple[Trajectory, str, list[str]]:
+    warnings: list[str] = []
+    method = "tsit5" if solver.method == "auto" else solver.method
+    values = parameters.astype(solver.precision)
+
+    def attempt(tightening: float = 1.0) -> Trajectory:
+        return solve(
+            model,
+            protocol,
+            values,
+            times_h,
+            method=method,
+            rtol=solver.rtol * tightening,
+            atol=solver.atol * tightening,
+            max_steps=solver.max_steps,
+        )
+
+    trajectory = attempt()
+    if int(trajectory.status) == Status.STEP_BUDGET and solver.method == "auto":
+        warnings.append(
+            f"tsit5 spent {solver.max_steps} steps by {float(trajectory.reached_h):.4g} h; kvaerno5 took over"
+        )
+        method = "kvaerno5"
+        trajectory = attempt()
+    if int(trajectory.status) != Status.DONE:
+        raise _failure(model, parameters, trajectory, method, solver)
+    if _below_zero(model, trajectory, solver.atol):
+        trajectory = attempt(TIGHTENED)
+        if int(trajectory.status) != Status.DONE:
+            raise _failure(model, parameters, trajectory, method, solver)
+        warnings.append(
+            f"a species fell below zero: solved again with tolerances {1 / TIGHTENED:g} times tighter"
+        )
+        warnings += [
+            f"{id} falls to {low:.3g} at {at:.4g} h whatever the tolerance: the model takes it below zero"
+            for id, low, at in _below_zero(model, trajectory, solver.atol)
+        ]
+    return trajectory, method, warnings
+
+
+def _below_zero(model: Model, trajectory: Trajectory, atol: float) -> list[tuple[str, float, float]]:
+    # Species that started at zero or above and fell below -atol: (id, lowest value, time in hours).
+    found = []
+    for state, values in zip(model.spec.states, trajectory.states, strict=True):
+        curve = np.asarray(values)
+        if state.kind != "parameter" and curve[0] >= 0 and curve.min() < -atol:
+            found.append((state.id, float(curve.min()), float(trajectory.time_h[curve.argmin()])))
+    return found
+
+
+def _failure(
+    model: Model,
+    parameters: np.ndarray,
+    trajectory: Trajectory,
+    method: str,
+    solver: SolverSpec,
+) -> SolveError:
+    status, reached_h = Status(int(trajectory.status)), float(trajectory.reached_h)
+    states = [float(value) for value in trajectory.reached_states]
+    largest = int(np.nanargmax(np.abs(states)))
+    lines = [
+        f"{method}: {STATUS_TEXT[status]}; {reached_h:.6g} h of {float(trajectory.time_h[-1]):g} h reached."
+    ]
+    lines.append(f"  Largest state there: {model.state_ids[largest]} = {states[largest]:.4g}.")
+    if status == Status.STEP_BUDGET:
+        fastest, rate = _fastest(model, parameters, states)
+        lines.append(f"  Fastest state there: {fastest} (about {rate:.3g} per model time unit).")
+        advice = (
+            "raise solver.max_steps" if method == "kvaerno5" else 'set solver.method = "kvaerno5" (stiff)'
+        )
+        lines.append(f"  Way out: {advice}, or loosen solver.rtol (now {solver.rtol:g}).")
+    else:
+        lines.append(
+            "  Way out: look at the rates of that state and at the parameters that the config replaces."
+        )
+    return SolveError("\n".join(lines), status, reached_h)
+
+
+def _fastest(model: Model, parameters: np.ndarray, states: list[float]) -> tuple[str, float]:
+    # The state whose own rate of change depends on itself most: the diagonal of the Jacobian.
+    with np.errstate(all="ignore"):
+        inputs = [0.0] * len(model.input_ids)
+        constants = model.constants(np, list(parameters))
+        rates = model.derivative(np, 0.0, inputs, states, constants)
+        diagonal = []
+        for index, value in enumerate(states):
+            step = 1e-6 * max(abs(value), 1e-6)
+            moved = [*states[:index], value + step, *states[index + 1 :]]
+            shifted = model.derivative(np, 0.0, inputs, moved, constants)
+            diagonal.append(abs(float(shifted[index]) - float(rates[index])) / step)
+    index = int(np.nanargmax(diagonal))
+    return model.state_ids[index], diagonal[index]
