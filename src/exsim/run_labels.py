@@ -1,0 +1,104 @@
+"""What was done in a run and what it shows, read from the labels of its dataset.
+
+`exsim.datasets` writes these labels; summaries, figures and scores read them here, so that the
+names of the attributes stand in one place on the reading side.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class BoutWindow:
+    """One bout, rests between its intervals included: hours, fraction of maximum, kind of exercise."""
+
+    start_h: float
+    end_h: float
+    intensity: float | None = None
+    modality: str = ""
+
+
+@dataclass(frozen=True)
+class InfusionWindow:
+    """One infusion or intake: what, and from when to when, hours."""
+
+    target: str
+    start_h: float
+    end_h: float
+
+
+@dataclass(frozen=True)
+class BolusTime:
+    """One dose given at once: what, and when, hours; the dose as the user wrote it."""
+
+    target: str
+    time_h: float
+    dose: str = ""
+
+
+@dataclass(frozen=True)
+class Observable:
+    """An analyte of a run: the variable that it is, its unit and what a figure calls it."""
+
+    analyte: str
+    variable: str
+    unit: str
+    label: str
+    plotted: bool
+
+
+def _listed(ds: xr.Dataset, name: str) -> list[dict]:
+    return json.loads(ds.attrs.get(name) or "[]")
+
+
+def bouts(ds: xr.Dataset) -> tuple[BoutWindow, ...]:
+    """Return the bouts of a run in order of their start."""
+    found = [
+        BoutWindow(
+            float(item["start_h"]),
+            float(item["end_h"]),
+            None if item.get("intensity") is None else float(item["intensity"]),
+            str(item.get("modality") or ""),
+        )
+        for item in _listed(ds, "bouts")
+    ]
+    return tuple(sorted(found, key=lambda bout: (bout.start_h, bout.end_h)))
+
+
+def infusions(ds: xr.Dataset) -> tuple[InfusionWindow, ...]:
+    """Return the infusions of a run in order of their start."""
+    found = [
+        InfusionWindow(str(item.get("target") or ""), float(item["start_h"]), float(item["end_h"]))
+        for item in _listed(ds, "infusions")
+    ]
+    return tuple(sorted(found, key=lambda infusion: (infusion.start_h, infusion.end_h)))
+
+
+def boluses(ds: xr.Dataset) -> tuple[BolusTime, ...]:
+    """Return the boluses of a run in order of time."""
+    found = [
+        BolusTime(str(item.get("target") or ""), float(item["time_h"]), str(item.get("dose") or ""))
+        for item in _listed(ds, "boluses")
+    ]
+    return tuple(sorted(found, key=lambda bolus: bolus.time_h))
+
+
+def observables(ds: xr.Dataset) -> tuple[Observable, ...]:
+    """Return the analytes of a run, in the order in which its dataset holds them."""
+    return tuple(
+        Observable(
+            analyte=str(variable.attrs["analyte"]),
+            variable=str(name),
+            unit=str(variable.attrs.get("units", "")),
+            label=str(variable.attrs.get("long_name") or variable.attrs["analyte"]),
+            plotted=bool(variable.attrs.get("plotted", 1)),
+        )
+        for name, variable in ds.data_vars.items()
+        if "analyte" in variable.attrs
+    )
