@@ -1,0 +1,1 @@
+"""Values to files: run folders, tables, figures, the record of a run."""
