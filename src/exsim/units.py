@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from .errors import Problem, UnitError
+from .errors import Problem, UnitError, nearest
 
 if TYPE_CHECKING:
     import pint
@@ -22,6 +22,7 @@ nano- = 1e-9 = n-
 micro- = 1e-6 = u- = µ- = μ-
 milli- = 1e-3 = m-
 centi- = 1e-2 = c-
+deci- = 1e-1 = d-
 kilo- = 1e3 = k-
 gram = [mass] = g
 second = [time] = s = sec
@@ -36,11 +37,55 @@ liter = 1e-3 * meter ** 3 = L = l = litre
 percent = 0.01 = %
 dimensionless_unit = 1
 beat = [] = beats
+bpm = beat / minute
 newton = kilogram * meter / second ** 2 = N
 joule = newton * meter = J
 watt = joule / second = W
 IU = [biological_activity]
 """
+
+#: Units as a user may write them; shown where one is not known.
+COMMON_UNITS = (
+    "h", "min", "s", "d", "week", "kg", "g", "mg", "ug", "ng", "pg", "L", "mL", "dL", "mol", "mmol", "umol",
+    "nmol", "pmol", "IU", "W", "beats", "bpm", "percent", "K", "m",
+)  # fmt: skip
+
+# What a unit that is not taken may have meant (row 8).
+_AMBIGUOUS = {
+    "M": 'M may be molar or the prefix mega: write "mol/L" for molar',
+    "U": 'U may be an enzyme unit or an international unit: write "IU" for the latter',
+    "mcg": 'write "ug" for microgram',
+    "mn": 'write "min" for minute',
+    "mo": 'write days, "d": a month has no fixed length',
+    "month": 'write days, "d": a month has no fixed length',
+    "y": 'write days, "d"',
+    "C": "write kelvin, K",
+    "cal": 'write "J"',
+    "kcal": 'write "kJ"',
+}
+
+_DIMENSION_WORDS = {
+    "h": "a time",
+    "kg": "a mass",
+    "m": "a length",
+    "L": "a volume",
+    "mol": "an amount of substance",
+    "g/L": "a mass per volume",
+    "mol/L": "an amount per volume",
+    "1/h": "a rate (per time)",
+    "g/h": "a mass per time",
+    "mol/h": "an amount per time",
+    "L/h": "a volume per time",
+    "L/kg": "a volume per mass",
+    "L/kg/h": "a volume per mass and time",
+    "W": "a power",
+    "IU": "a biological activity",
+    "K": "a temperature",
+    "dimensionless": "dimensionless (a plain number, or mass per mass)",
+}
+
+_MAX_TEXT = 200
+_MAX_EXPONENT = 9
 
 
 @cache
@@ -54,7 +99,8 @@ def registry() -> pint.UnitRegistry:
     return units
 
 
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)?\s*")
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*((?:[^\W\d_]|[%(]|1\s*/).*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -67,14 +113,18 @@ class Quantity:
     @classmethod
     def parse(cls, text: str) -> Quantity:
         """Read "3.43 h". Raises UnitError for a bare number, an unknown unit or a number not finite."""
-        match = _QUANTITY.fullmatch(text.replace("μ", "µ"))
+        shown = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
+        match = _QUANTITY.fullmatch(text.rstrip()) if len(text) <= _MAX_TEXT else None
         if match is None:
-            raise UnitError(Problem(f'"{text}" is not a number with a unit', hint='write e.g. "60 min"'))
+            comma = re.match(r"\s*[-+]?[0-9]+,[0-9]", text) is not None
+            hint = 'write the decimal point as ".", e.g. "1.5 h"' if comma else 'write e.g. "60 min"'
+            raise UnitError(Problem(f'"{shown}" is not a number with a unit', hint=hint))
         magnitude, unit = float(match[1]), match[2] or ""
         if not unit:
             raise UnitError(Problem(f'"{text}" has no unit', hint='write e.g. "60 min" or "8 ug/h"'))
         if not math.isfinite(magnitude):
             raise UnitError(Problem(f'"{text}" is not a finite number'))
+        unit = unit.replace("μ", "µ")
         parse_unit(unit)
         return cls(magnitude, unit)
 
@@ -83,35 +133,117 @@ class Quantity:
         return self.magnitude * factor(self.unit, unit)
 
     def __str__(self) -> str:
-        return f"{self.magnitude!r} {self.unit}"
+        return f"{repr(self.magnitude).removesuffix('.0')} {self.unit}"
 
 
-@cache
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[^\W\d_]\w*|%)(?:(?:\s*(?:\^|\*\*)\s*)?(?P<power>[-+]?[0-9]+))?"
+    r"|(?P<one>1)(?=\s*(?:/|$))|(?P<sign>[*·⋅/()]))\s*"
+)
+
+
+def _factors(text: str) -> dict[str, int]:
+    """Return {unit name: power} of "mL/kg/min", "mL kg^-1 min-1" or "ng/(kg*h)"; ValueError if it is none."""
+    powers: dict[str, int] = {}
+    sign, outer_signs = 1, [1]
+    position, expecting = 0, True
+    while position < len(text):
+        token = _TOKEN.match(text, position)
+        if token is None or (token["one"] and position > 0):
+            raise ValueError(text)
+        position = token.end()
+        symbol = token["sign"]
+        if symbol == ")":
+            if expecting or len(outer_signs) == 1:
+                raise ValueError(text)
+            outer_signs.pop()
+            sign = 1
+        elif symbol is not None and symbol != "(":
+            if expecting:
+                raise ValueError(text)
+            sign, expecting = (-1 if symbol == "/" else 1), True
+        else:
+            if not expecting:
+                sign = 1  # a blank multiplies
+            if symbol == "(":
+                outer_signs.append(outer_signs[-1] * sign)
+                sign, expecting = 1, True
+                continue
+            power = int(token["power"] or 1)
+            if abs(power) > _MAX_EXPONENT:
+                raise ValueError(text)
+            if token["name"] not in (None, "dimensionless"):
+                powers[token["name"]] = powers.get(token["name"], 0) + power * sign * outer_signs[-1]
+            expecting = False
+    if expecting or len(outer_signs) > 1:
+        raise ValueError(text)
+    return powers
+
+
+def _unknown(text: str, names: list[str]) -> UnitError:
+    for name in names:
+        molar = re.fullmatch(r"([fpnuµmk])M", name)
+        hint = f'write "{molar[1]}mol/L" for molar' if molar else _AMBIGUOUS.get(name)
+        if hint is not None:
+            return UnitError(Problem(f'the unit "{name}" is ambiguous or not taken', hint=hint))
+        if not _is_known(name):
+            match = nearest(name, COMMON_UNITS)
+            guess = f'Did you mean "{match}"?  ' if match else ""
+            of = f' in "{text}"' if name != text else ""
+            hint = f"{guess}(known: {', '.join(COMMON_UNITS)}, and with prefixes)"
+            return UnitError(Problem(f'unknown unit "{name}"{of}', hint=hint))
+    return UnitError(
+        Problem(f'"{text}" is not a unit', hint='write e.g. "h", "pg/mL", "mL/kg/min" or "mL kg^-1 min^-1"')
+    )
+
+
+def _is_known(name: str) -> bool:
+    return name.isascii() and bool(registry().parse_unit_name(name))
+
+
+@lru_cache(maxsize=4096)
 def parse_unit(text: str) -> pint.Unit:
     """Read a unit such as "pg/mL". Raises UnitError where it is not known."""
-    import pint
-
-    if text == "dimensionless":
-        return registry().Unit("")
+    if len(text) > _MAX_TEXT:
+        raise UnitError(Problem(f'"{text[:_MAX_TEXT]}..." is not a unit'))
+    plain = text.replace("μ", "µ").replace("µ", "u")
     try:
-        return registry().Unit(text.replace("μ", "µ").replace("%", "percent"))
-    except (pint.PintError, ValueError, TypeError, AttributeError) as error:
-        raise UnitError(
-            Problem(f'unknown unit "{text}"', hint="known: h, min, s, d, kg, g, mg, ug, ng, pg, L, mL, W, ...")
-        ) from error
+        powers = _factors(plain)
+    except ValueError as error:
+        raise _unknown(text, []) from error
+    names = ["percent" if name == "%" else name for name in powers]
+    if any(name in _AMBIGUOUS or not _is_known(name) for name in names):
+        raise _unknown(text, names)
+    # Pint's own reader takes any arithmetic ("h**9**9**9"): it is given names and small powers only.
+    terms = [f"{name} ** {power}" for name, power in zip(names, powers.values(), strict=True) if power]
+    return registry().Unit(" * ".join(terms))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def factor(unit: str, wanted: str) -> float:
     """Return the number that one `unit` is in `wanted`. Raises UnitError where dimensions differ."""
     found, target = parse_unit(unit), parse_unit(wanted)
     if found.dimensionality != target.dimensionality:
         raise UnitError(
             Problem(
-                f'"{unit}" is {found.dimensionality or "dimensionless"},'
-                f' but {target.dimensionality or "dimensionless"} is wanted',
-                hint=f'give it in "{wanted}"',
+                f'"{unit}" is {dimension_words(unit)}, but {dimension_words(wanted)} is wanted',
+                hint=_wrong_dimension_hint(unit, wanted),
             )
         )
     # 15 digits: "3 ng/mL" is 3000 pg/mL, not 3000.0000000000005.
     return float(f"{registry().convert(1.0, found, target):.15g}")
+
+
+def dimension_words(unit: str) -> str:
+    """Return the dimension of a unit in words: "a time", "a mass per volume"."""
+    dimension = parse_unit(unit).dimensionality
+    for known, words in _DIMENSION_WORDS.items():
+        if parse_unit(known).dimensionality == dimension:
+            return words
+    return str(dimension)
+
+
+def _wrong_dimension_hint(unit: str, wanted: str) -> str:
+    if unit == "m" and parse_unit(wanted).dimensionality == parse_unit("min").dimensionality:
+        return 'm is metre; write "min" for minutes'
+    return f'give it in a unit such as "{wanted}"'
