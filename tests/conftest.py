@@ -26,3 +26,27 @@ def suites() -> Path:
     if not folder.is_dir():
         pytest.skip(f"public test suites not found at {folder} (set EXSIM_SUITES)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def turnover_model():  # noqa: ANN201
+    """Return y' = k_in u - k y, y(0) = 1, with the input u driven by the intensity of a bout."""
+    from exsim.formula import Call, Name, Number
+    from exsim.model import compile_model
+    from exsim.model_spec import DriverCard, Input, ModelCard, ModelSpec, Parameter, State
+
+    rate = Call("-", (Call("*", (Name("k_in"), Name("u"))), Call("*", (Name("k"), Name("y")))))
+    return compile_model(
+        ModelSpec(
+            name="turnover",
+            time_unit_h=1.0,
+            parameters=(Parameter("k", 0.5, "1/h"), Parameter("k_in", 2.0, "pg/mL/h")),
+            states=(State("y", "pg/mL", Number(1.0), rate, "concentration", "plasma"),),
+            inputs=(Input("u", "dimensionless"),),
+            card=ModelCard(
+                title="one turnover compartment",
+                drivers=(DriverCard("u", "intensity"),),
+                boluses=(("y", "y"),),
+            ),
+        )
+    )

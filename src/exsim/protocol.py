@@ -117,16 +117,24 @@ class Schedule(eqx.Module):
         """Number of segments."""
         return self.edges.shape[0] - 1
 
-    def scaled(self, time: Float[Array, time]) -> Float[Array, time]:
-        """Return model times as tau in [0, segments]: segment number plus share of the segment."""
+    def scaled(self, time: Float[Array, "time"]) -> Float[Array, "time"]:
+        """Return model times as tau in [0, segments]: segment number plus share of the segment.
+
+        A time on an edge lies just behind it, so that what jumps there has jumped.
+        """
         segment = self.segment_of(time)
         start, width = self.edges[segment], self.edges[segment + 1] - self.edges[segment]
         share = (time - start) / jnp.where(width > 0, width, 1.0)
-        return segment + jnp.clip(share, 0.0, 1.0)
+        number = segment.astype(time.dtype)
+        return number + jnp.clip(share, number * jnp.finfo(time.dtype).eps, 1.0)
 
-    def segment_of(self, time: Float[Array, time]) -> Int[Array, time]:
+    def segment_of(self, time: Float[Array, "time"]) -> Int[Array, "time"]:
         """Return the segment that each time belongs to; a time on an edge belongs to the later one."""
-        return jnp.clip(jnp.searchsorted(self.edges, time, side="right") - 1, 0, self.segments - 1)
+        # An edge that was summed up (start + duration) may miss an output time by a rounding error.
+        rounding = 8 * jnp.finfo(time.dtype).eps * self.edges[-1]
+        return jnp.clip(
+            jnp.searchsorted(self.edges, time + rounding, side="right") - 1, 0, self.segments - 1
+        )
 
     def inputs_at(self, time: Float[Array, time]) -> tuple[Float[Array, time], ...]:
         """Return the inputs at model times; on an edge, what follows it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 from ..errors import OutputError
@@ -37,3 +38,8 @@ def start_jax(device: str) -> tuple[str, list[str]]:
     if EQUINOX_CAME_FIRST:
         warnings.append("equinox was imported before exsim: compiled programs are not kept")
     return f"{found.platform}: {found.device_kind}", warnings
+
+
+def choose_seed(given: int | None) -> int:
+    """Return the seed of the config, or one drawn by the system, to be recorded."""
+    return secrets.randbelow(2**63) if given is None else given
