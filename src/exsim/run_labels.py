@@ -26,7 +26,7 @@ class BoutWindow:
 
 @dataclass(frozen=True)
 class InfusionWindow:
-    """One infusion or intake: what, and from when to when, hours."""
+    """One infusion or intake: the input that it drives, and from when to when, hours."""
 
     target: str
     start_h: float
@@ -35,11 +35,10 @@ class InfusionWindow:
 
 @dataclass(frozen=True)
 class BolusTime:
-    """One dose given at once: what, and when, hours; the dose as the user wrote it."""
+    """One dose given at once: the state that it raises, and when, hours."""
 
     target: str
     time_h: float
-    dose: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,9 @@ def bouts(ds: xr.Dataset) -> tuple[BoutWindow, ...]:
 def infusions(ds: xr.Dataset) -> tuple[InfusionWindow, ...]:
     """Return the infusions of a run in order of their start."""
     found = [
-        InfusionWindow(str(item.get("target") or ""), float(item["start_h"]), float(item["end_h"]))
+        InfusionWindow(
+            str(item.get("target") or item.get("input") or ""), float(item["start_h"]), float(item["end_h"])
+        )
         for item in _listed(ds, "infusions")
     ]
     return tuple(sorted(found, key=lambda infusion: (infusion.start_h, infusion.end_h)))
@@ -83,8 +84,7 @@ def infusions(ds: xr.Dataset) -> tuple[InfusionWindow, ...]:
 def boluses(ds: xr.Dataset) -> tuple[BolusTime, ...]:
     """Return the boluses of a run in order of time."""
     found = [
-        BolusTime(str(item.get("target") or ""), float(item["time_h"]), str(item.get("dose") or ""))
-        for item in _listed(ds, "boluses")
+        BolusTime(str(item.get("target") or ""), float(item["time_h"])) for item in _listed(ds, "boluses")
     ]
     return tuple(sorted(found, key=lambda bolus: bolus.time_h))
 
