@@ -17,10 +17,9 @@ from .intensity import intensity_fraction
 from .jax_setup import eqx, jnp
 from .model import Model
 from .model_spec import ModalityCard, ModelCard
+from .shapes import OverTime, Scalar, SegmentNumbers
 from .spec import BolusSpec, BoutSpec, Moment, RunSpec, SubjectSpec
 from .units import Quantity
-
-Scalar = Float[Array, ""] | float
 
 
 class Bout(eqx.Module):
@@ -117,7 +116,7 @@ class Schedule(eqx.Module):
         """Number of segments."""
         return self.edges.shape[0] - 1
 
-    def scaled(self, time: Float[Array, "time"]) -> Float[Array, "time"]:
+    def scaled(self, time: OverTime) -> OverTime:
         """Return model times as tau in [0, segments]: segment number plus share of the segment.
 
         A time on an edge lies just behind it, so that what jumps there has jumped.
@@ -128,13 +127,11 @@ class Schedule(eqx.Module):
         number = segment.astype(time.dtype)
         return number + jnp.clip(share, number * jnp.finfo(time.dtype).eps, 1.0)
 
-    def segment_of(self, time: Float[Array, "time"]) -> Int[Array, "time"]:
+    def segment_of(self, time: OverTime) -> SegmentNumbers:
         """Return the segment that each time belongs to; a time on an edge belongs to the later one."""
         # An edge that was summed up (start + duration) may miss an output time by a rounding error.
         rounding = 8 * jnp.finfo(time.dtype).eps * self.edges[-1]
-        return jnp.clip(
-            jnp.searchsorted(self.edges, time + rounding, side="right") - 1, 0, self.segments - 1
-        )
+        return jnp.clip(jnp.searchsorted(self.edges, time + rounding, side="right") - 1, 0, self.segments - 1)
 
     def inputs_at(self, time: Float[Array, time]) -> tuple[Float[Array, time], ...]:
         """Return the inputs at model times; on an edge, what follows it."""

@@ -1,0 +1,20 @@
+"""The shape words of arrays: time, state, parameter, input, edge, segment."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+#: A number that may be traced.
+Scalar = Float[Array, ""] | float
+#: Values at output times.
+OverTime = Float[Array, "time"]
+#: Edges of a protocol, in order.
+Edges = Float[Array, "edge"]
+#: One value for each stretch between two edges.
+PerSegment = Float[Array, "segment"]
+#: Which segment, for each output time.
+SegmentNumbers = Int[Array, "time"]
+#: The parameters of a model, in its order, and output times: NumPy or JAX.
+ParameterVector = Float[Array, "parameter"] | Float[np.ndarray, "parameter"]
+OutputTimes = Float[Array, "time"] | Float[np.ndarray, "time"]
