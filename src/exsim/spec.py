@@ -6,122 +6,177 @@ A field that has a dimension is a `Quantity`, so that the unit which the user wr
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_serializer, model_validator
 
-from .errors import UnitError
-from .units import Quantity, factor
+from .fields import (
+    WHOLE,
+    CarbohydrateRate,
+    Dose,
+    Duration,
+    FrozenDict,
+    HeartRate,
+    Intensity,
+    Level,
+    Mass,
+    OxygenUptake,
+    ParameterValue,
+    Rate,
+    Text,
+    Time,
+    complain,
+    read_quantity,
+)
+from .units import Quantity
+
+SCHEMA_VERSION = 1
 
 #: Talk-test words and the fraction of VO2max that each stands for: midpoints of the ACSM
 #: classes light, moderate and vigorous as %VO2max (Garber 2011, Med Sci Sports Exerc 43:1334,
-#: doi 10.1249/MSS.0b013e318213fefb, table 2: 37-45, 46-63, 64-90).
-TALK_TEST_FRACTION_OF_VO2MAX = {"low": 0.41, "moderate": 0.55, "high": 0.77}
+#: doi 10.1249/MSS.0b013e318213fefb: 37-45, 46-63, 64-90).
+TALK_TEST_FRACTION_OF_VO2MAX = {"low": 0.41, "moderate": 0.545, "high": 0.77}
 
 Modality = Literal["running", "cycling", "knee_extension", "resistance"]
 Method = Literal["auto", "tsit5", "kvaerno5"]
 
 
-def _quantity(*units: str) -> Any:
-    """Return the field type of a quantity whose dimension is that of one of `units`."""
-
-    def read(value: Any) -> Quantity:
-        if isinstance(value, Quantity):
-            quantity = value
-        elif isinstance(value, str):
-            try:
-                quantity = Quantity.parse(value)
-            except UnitError as error:
-                raise ValueError(str(error)) from error
-        else:
-            raise ValueError(f'{value!r} has no unit; write it as text, e.g. "{value} {units[0]}"')
-        complaints = []
-        for unit in units:
-            try:
-                factor(quantity.unit, unit)
-                return quantity
-            except UnitError as error:
-                complaints.append(str(error))
-        raise ValueError(complaints[0])
-
-    schema = {"type": "string", "description": f"a number with a unit, e.g. in {' or '.join(units)}"}
-    return Annotated[
-        Quantity,
-        BeforeValidator(read),
-        PlainSerializer(str, return_type=str),
-        WithJsonSchema(schema),
-    ]
-
-
-Duration = _quantity("h")
-Mass = _quantity("kg")
-CarbohydrateRate = _quantity("g/h")
-HeartRate = _quantity("1/min")
-OxygenUptake = _quantity("mL/kg/min")
-
-
 class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+_AFTER_END = re.compile(r"\s*end\s*(?:([-+])\s*(\S.*))?", re.DOTALL)
 
 
 class Moment(_Spec):
-    """A time: hours after the start of the simulation, or after the end of the last bout."""
+    """A time: after the start of the simulation ("1.5 h"), or counted from the end of the last bout.
 
-    offset: Duration
+    The text "end + 1.5 h" is 1.5 h after the end of the last bout, "end - 0.5 h" half an hour before it.
+    """
+
+    offset: Time
     after_end: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        if isinstance(value, Moment | dict):
+            return value
+        relative = _AFTER_END.fullmatch(value) if isinstance(value, str) and len(value) < 200 else None
+        if relative is None:
+            return {"offset": value}
+        if relative[1] is None:
+            return {"offset": Quantity(0.0, "h"), "after_end": True}
+        offset = read_quantity(relative[2], "1.5 h")
+        if offset.magnitude < 0:
+            complain(f'"{value}" has two signs', 'write e.g. "end + 1.5 h" or "end - 0.5 h"')
+        if offset.magnitude == 0:
+            offset = Quantity(0.0, "h")
+        signed = -offset.magnitude if relative[1] == "-" else offset.magnitude
+        return {"offset": Quantity(signed, offset.unit), "after_end": True}
+
+    @model_serializer
+    def _text(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        if not self.after_end:
+            return str(self.offset)
+        if self.offset.magnitude == 0:
+            return "end"
+        sign, size = "+-"[self.offset.magnitude < 0], abs(self.offset.magnitude)
+        return f"end {sign} {Quantity(size, self.offset.unit)}"
+
+    def hours(self, end_h: float) -> float:
+        """Return the time in hours after the start, the last bout ending at `end_h`."""
+        return self.offset.to("h") + (end_h if self.after_end else 0.0)
+
+    def to(self, unit: str) -> float:
+        """Return the time in a unit. Raises ValueError if it counts from the end of the last bout."""
+        if self.after_end:
+            raise ValueError(f'"{self}" counts from the end of the last bout: use hours(end_h)')
+        return self.offset.to(unit)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Describe the text that a config holds."""
+        return {
+            "type": "string",
+            "description": "a time after the start, or from the end of the last bout",
+            "examples": ["1.5 h", "end + 1.5 h", "end - 0.5 h", "end"],
+        }
 
 
 class SubjectSpec(_Spec):
     """Who exercises. What is not given stays at the model's own value."""
 
     body_mass: Mass | None = None
-    vo2max: OxygenUptake | None = None
-    resting_heart_rate: HeartRate | None = None
-    maximal_heart_rate: HeartRate | None = None
-    #: Muscle glycogen at the start, fraction of a full store.
-    muscle_glycogen: float | None = Field(default=None, ge=0.0, le=2.0)
-    #: analyte -> level at rest, as measured: resting production follows, so that rest is steady.
-    baseline: dict[str, Quantity] = Field(default_factory=dict)
+    vo2max: OxygenUptake | None = Field(None, description='maximal oxygen uptake; needed for "75 %HRR"')
+    resting_heart_rate: HeartRate | None = Field(None, description="needed for intensity as a heart rate")
+    maximal_heart_rate: HeartRate | None = Field(None, description="needed for intensity as a heart rate")
+    muscle_glycogen: float | None = Field(
+        None, ge=0.0, le=2.0, description="muscle glycogen at the start, fraction of a full store"
+    )
+    baseline: Annotated[dict[Text, Level], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict,
+        description="analyte: level at rest, as measured; resting production follows, so that rest is steady",
+    )
 
 
 class IntervalsSpec(_Spec):
-    """Work and rest in turn, `repeats` times, inside one bout."""
+    """Work and rest in turn inside one bout; it ends with the last work."""
 
     work: Duration
     rest: Duration
-    repeats: int = Field(ge=1, le=10_000)
+    repeats: int = Field(ge=1, le=10_000, description="how many times work is done")
 
 
 class RepeatSpec(_Spec):
-    """The same bout again, `times` bouts in all, one every `every` from start to start."""
+    """The same bout again: `times` bouts in all, one every `every` from start to start."""
 
     every: Duration
-    times: int = Field(ge=2, le=10_000)
+    times: int = Field(ge=2, le=10_000, description="number of bouts in all")
 
 
 class BoutSpec(_Spec):
     """One bout of exercise. With `intervals`, their work and rest make up the duration."""
 
-    start: Duration
-    duration: Duration | None = None
-    #: Fraction of VO2max (0.8), "80 %VO2max", "75 %HRR", "40 %Wmax", "70 %1RM", or a talk-test word.
-    intensity: float | str
+    start: Time
+    duration: Duration | None = Field(None, description="left out where intervals are given")
+    intensity: Intensity = Field(
+        description='fraction of VO2max (0.8), "80 %VO2max", "75 %HRR", "150 beats/min", "40 %Wmax" (knee '
+        'extension), "70 %1RM" (resistance), or a talk-test word: low, moderate, high'
+    )
     modality: Modality = "running"
     intervals: IntervalsSpec | None = None
     repeat: RepeatSpec | None = None
-    #: Knee extension: how many legs work.
-    legs: Literal[1, 2] = 2
-    #: Mass of the working muscle in place of the model's own for the modality.
-    active_muscle: Mass | None = None
-    #: Fraction of VO2max in place of the modality's share of the local intensity.
-    whole_body_intensity: float | None = Field(default=None, ge=0.0, le=1.0)
+    legs: Annotated[Literal[1, 2], WHOLE] = Field(2, description="knee extension: how many legs work")
+    active_muscle: Mass | None = Field(
+        None, description="working muscle, in place of the model's own for the modality"
+    )
+    whole_body_intensity: float | None = Field(
+        None,
+        ge=0.0,
+        le=1.0,
+        description="fraction of VO2max, in place of the modality's share of the intensity",
+    )
+
+    @property
+    def total_duration_h(self) -> float:
+        """Hours from the start to the last work of one bout, rests between intervals included."""
+        if self.intervals is None:
+            return 0.0 if self.duration is None else self.duration.to("h")
+        work, rest = self.intervals.work.to("h"), self.intervals.rest.to("h")
+        return self.intervals.repeats * work + (self.intervals.repeats - 1) * rest
+
+    @property
+    def end_h(self) -> float:
+        """Hours after the start of the simulation at which the last repetition ends."""
+        waits_h = 0.0 if self.repeat is None else (self.repeat.times - 1) * self.repeat.every.to("h")
+        return self.start.to("h") + waits_h + self.total_duration_h
 
 
 class IntakeSpec(_Spec):
@@ -135,8 +190,8 @@ class IntakeSpec(_Spec):
 class InfusionSpec(_Spec):
     """A constant infusion of a target that the model offers."""
 
-    target: str
-    rate: Quantity
+    target: Text
+    rate: Rate = Field(description="per time, absolute or per kg of body mass")
     start: Moment
     duration: Duration
 
@@ -144,53 +199,65 @@ class InfusionSpec(_Spec):
 class BolusSpec(_Spec):
     """A dose given at once, absolute or per kg of body mass."""
 
-    target: str
-    dose: Quantity
+    target: Text
+    dose: Dose
     time: Moment
 
 
 class ProtocolSpec(_Spec):
     """All that is done to the subject."""
 
-    bout: tuple[BoutSpec, ...] = ()
-    intake: tuple[IntakeSpec, ...] = ()
-    infusion: tuple[InfusionSpec, ...] = ()
-    bolus: tuple[BolusSpec, ...] = ()
+    bout: Annotated[tuple[BoutSpec, ...], Strict(False)] = ()
+    intake: Annotated[tuple[IntakeSpec, ...], Strict(False)] = ()
+    infusion: Annotated[tuple[InfusionSpec, ...], Strict(False)] = ()
+    bolus: Annotated[tuple[BolusSpec, ...], Strict(False)] = ()
+
+    @property
+    def end_h(self) -> float:
+        """Hours after the start at which the last bout ends (0 without a bout)."""
+        return max((bout.end_h for bout in self.bout), default=0.0)
 
 
 class OutputSpec(_Spec):
     """When to look: from 0 to `until` in steps of `every`, or at `times`."""
 
-    until: Duration
+    until: Duration = Field(description="end of the simulation")
     every: Duration = Quantity(2.0, "min")
-    times: tuple[Duration, ...] | None = None
-    #: Allow `times` in any order.
-    sort: bool = False
+    times: Annotated[tuple[Moment, ...], Strict(False)] | None = Field(
+        None, description="these times in place of every"
+    )
+    sort: bool = Field(False, description="allow times in any order")
 
 
 class SolverSpec(_Spec):
     """How to integrate. `auto` is Tsit5, and Kvaerno5 where Tsit5 runs out of its step budget."""
 
     method: Method = "auto"
-    rtol: float = Field(default=1e-6, ge=1e-14, le=1e-2)
-    #: In units of each state.
-    atol: float = Field(default=1e-9, ge=1e-14, le=1e-2)
-    max_steps: int = Field(default=100_000, ge=1, le=100_000_000)
+    rtol: float = Field(1e-6, ge=1e-14, le=1e-2, description="relative tolerance")
+    atol: float = Field(1e-9, ge=1e-14, le=1e-2, description="absolute tolerance, in units of each state")
+    max_steps: int = Field(100_000, ge=1, le=100_000_000)
     precision: Literal["float64", "float32"] = "float64"
 
 
 class RunSpec(_Spec):
-    """A whole run configuration."""
+    """A run configuration of exsim."""
 
-    schema_version: Literal[1] = Field(alias="schema")
-    #: Name of a shipped model, or the path of a model folder or file relative to the config.
-    model: str
+    schema_version: Annotated[Literal[1], WHOLE] = Field(
+        alias="schema", description="version of this form: 1"
+    )
+    model: str = Field(
+        min_length=1,
+        description="name of a shipped model, or the path of a model folder or file relative to the config",
+    )
+    label: Text | None = Field(None, description="name of the run in figures; the name of the file otherwise")
     subject: SubjectSpec = SubjectSpec()
-    #: Values that replace the model's own, by parameter id.
-    parameter: dict[str, Quantity | float] = Field(default_factory=dict)
+    parameter: Annotated[dict[Text, ParameterValue], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict, description="values that replace the model's own, by parameter id"
+    )
     protocol: ProtocolSpec = ProtocolSpec()
     initial_state: Literal["rest"] = "rest"
     output: OutputSpec
     solver: SolverSpec = SolverSpec()
-    #: Recorded with the run; drawn where it is missing.
-    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="recorded with the run; drawn where it is missing"
+    )
