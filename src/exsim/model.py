@@ -90,7 +90,9 @@ class Model:
     def constants(self, xp: ModuleType, parameters: Sequence[Value]) -> dict[str, Value]:
         """Return all that does not change during a solve: parameters, and what follows from them."""
         at_start = self.start(xp, parameters, [0.0] * len(self.input_ids))
-        values = {id: at_start.named(id) for id in self.fixed}
+        # In the order of the model, never of a set: the compiled program is found again by its text.
+        items = (*self.spec.parameters, *self.spec.assignments)
+        values = {item.id: at_start.named(item.id) for item in items if item.id in self.fixed}
         _, _, parts = self._prepared
         evaluate = Evaluator(xp, values)
         return values | {id: evaluate(tree) for id, tree in parts.items()}

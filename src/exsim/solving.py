@@ -89,9 +89,16 @@ def solve(
     """
     double = np.result_type(parameters) == np.float64
     with jax.enable_x64(double):
-        dtype = jnp.float64 if double else jnp.float32
-        numbers = jax.tree.map(partial(jnp.asarray, dtype=dtype), (protocol, parameters, times_h, rtol, atol))
+        numbers = jax.tree.map(
+            partial(_as_array, dtype=np.float64 if double else np.float32),
+            (protocol, parameters, times_h, rtol, atol),
+        )
         return _solve(model, method, max_steps, *numbers)
+
+
+def _as_array(value: Any, dtype: Any) -> Any:
+    # Host numbers stay on the host until the compiled program takes them: one transfer, not ten.
+    return value.astype(dtype) if isinstance(value, jax.Array) else np.asarray(value, dtype)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -140,11 +147,19 @@ def _jump(model: Model, here: Timeline, states: tuple[Array, ...]) -> tuple[Arra
 @lru_cache(maxsize=64)
 def _terms(model: Model) -> tuple[Callable[..., Any], Callable[..., Any]]:
     # One pair of functions a model, so that the compiled program is found again.
-    def derivative(time: Array, states: tuple[Array, ...], here: Timeline) -> tuple[Array, ...]:
-        rates = model.derivative(jnp, time, here.inputs, states, here.constants)
+    # Jitted by itself, so that it is traced once and not at each of the dozens of places that
+    # call it; XLA inlines it again.
+    @jax.jit
+    def rates(
+        time: Array, inputs: tuple[Array, ...], states: tuple[Array, ...], constants: dict[str, Array]
+    ) -> tuple[Array, ...]:
+        found = model.derivative(jnp, time, inputs, states, constants)
         return tuple(
-            jnp.broadcast_to(rate, y.shape).astype(y.dtype) for rate, y in zip(rates, states, strict=True)
+            jnp.broadcast_to(rate, y.shape).astype(y.dtype) for rate, y in zip(found, states, strict=True)
         )
+
+    def derivative(time: Array, states: tuple[Array, ...], here: Timeline) -> tuple[Array, ...]:
+        return rates(time, here.inputs, states, here.constants)
 
     return derivative, partial(_jump, model)
 
