@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exsim.errors import EvidenceError
 from exsim.inputs.evidence_table import read_evidence
-from exsim.inputs.shipped import shipped_config
+from exsim.inputs.shipped import shipped_folder
 
 HEADER = "id,study,doi,config,compare_config,analyte,quantity,time_h,value,low,high,unit,n,tag,use,note"
 ROW = "C01,Someone 1998,10.1/x,marathon,,IL6,fold_after_end,0,62.9,,,fold,8,read,calibrate,a note"
@@ -82,8 +82,8 @@ def test_config_is_a_path_a_name_beside_the_file_or_a_shipped_one(table, tmp_pat
 
 
 def test_a_config_beside_the_file_comes_before_a_shipped_one(table, tmp_path):
-    shipped = shipped_config("marathon")
-    if shipped is None:
+    shipped = shipped_folder("configs") / "simulate" / "marathon.toml"
+    if not shipped.is_file():
         pytest.skip("configs/simulate/marathon.toml is not there")
     assert read_evidence(table(HEADER, ROW)).cases[0].config_path == shipped
     (tmp_path / "marathon.toml").write_text("")

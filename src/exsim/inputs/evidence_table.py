@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import EvidenceError, Problem, did_you_mean
 from ..evidence_case import USES, EvidenceCase, EvidenceTable
-from .shipped import shipped_config
+from .shipped import shipped_folder
 
 REQUIRED_COLUMNS = ("id", "config", "analyte", "quantity", "value", "unit", "use")
 OPTIONAL_COLUMNS = ("study", "doi", "compare_config", "time_h", "low", "high", "n", "tag", "note")
@@ -175,7 +175,8 @@ def _config_path(folder: Path, name: str) -> Path | None:
     except OSError:
         # A name that no file system takes stands for no file.
         return None
-    return shipped_config(name) if _PLAIN_NAME.fullmatch(name) else None
+    shipped = shipped_folder("configs") / "simulate" / f"{name}.toml"
+    return shipped if _PLAIN_NAME.fullmatch(name) and shipped.is_file() else None
 
 
 def _check(case: EvidenceCase, complain: Callable[..., None]) -> None:

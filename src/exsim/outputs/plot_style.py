@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -59,10 +59,10 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in))
 
 
-def save_figure(figure: Figure, target: Path | IO[bytes], dpi: int = 160) -> None:
-    """Write a figure as PNG, whatever the target is called. Raises OSError."""
+def save_figure(figure: Figure, path: Path, dpi: int = 160) -> None:
+    """Write a figure as PNG, whatever the path ends on. Raises OSError."""
     with mpl.rc_context(STYLE):
-        figure.savefig(target, format="png", dpi=dpi)
+        figure.savefig(path, format="png", dpi=dpi)
 
 
 def line_look(number: int) -> dict[str, str]:
