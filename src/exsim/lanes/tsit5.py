@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from jaxtyping import Array
 
-from ..jax_setup import diffrax, jax
+from ..jax_setup import diffrax, eqx, jax
 
 Lanes = tuple[Array, ...]
 
@@ -63,9 +63,15 @@ class LaneInterpolation(diffrax.AbstractLocalInterpolation):
         """Return the state at `t0`, or its change from `t0` to `t1`."""
         if t1 is not None:
             return tuple(b - a for a, b in zip(self.evaluate(t0), self.evaluate(t1), strict=True))
-        theta = (t0 - self.t0) / (self.t1 - self.t0)
-        weights = [theta * (a + theta * (b + theta * (c + theta * d))) for a, b, c, d in _B_THETA]
-        return _plus(self.y0, _weighted(weights, self.stages))
+        return _between((t0 - self.t0) / (self.t1 - self.t0), self.y0, self.stages)
+
+
+# This and `_unrolled` are jitted by themselves: diffrax traces the body of its loop three times,
+# these parts only once.
+@jax.jit
+def _between(theta: Array, y0: Lanes, stages: tuple[Lanes, ...]) -> Lanes:
+    weights = [theta * (a + theta * (b + theta * (c + theta * d))) for a, b, c, d in _B_THETA]
+    return _plus(y0, _weighted(weights, stages))
 
 
 class LaneTsit5(diffrax.AbstractAdaptiveSolver):
@@ -90,17 +96,20 @@ class LaneTsit5(diffrax.AbstractAdaptiveSolver):
         self, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any, solver_state: Lanes, made_jump: Any
     ) -> tuple[Lanes, Lanes, dict[str, Any], Lanes, Any]:
         """Make one step from `t0` to `t1`; both may differ from lane to lane."""
-        h = t1 - t0
-        if made_jump is False:
-            slope = solver_state
-        else:
-            slope = jax.lax.cond(made_jump, lambda: terms.vf(t0, y0, args), lambda: solver_state)
-        stages = [tuple(h * f for f in slope)]
-        y1 = y0
-        for row, c in zip(_A, _C, strict=True):
-            y1 = _plus(y0, _weighted(row, stages))
-            slope = terms.vf(t0 + c * h, y1, args)
-            stages.append(tuple(h * f for f in slope))
-        error = _weighted(_B_ERROR, stages)
-        dense_info = {"y0": y0, "stages": tuple(stages)}
+        y1, error, dense_info, slope = _unrolled(terms, t0, t1, y0, args, solver_state, made_jump)
         return y1, error, dense_info, slope, diffrax.RESULTS.successful
+
+
+@eqx.filter_jit
+def _unrolled(
+    terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any, first: Lanes, made_jump: Any
+) -> tuple[Lanes, Lanes, dict[str, Any], Lanes]:
+    h = t1 - t0
+    slope = jax.lax.cond(made_jump, lambda: terms.vf(t0, y0, args), lambda: first)
+    stages = [tuple(h * f for f in slope)]
+    y1 = y0
+    for row, c in zip(_A, _C, strict=True):
+        y1 = _plus(y0, _weighted(row, stages))
+        slope = terms.vf(t0 + c * h, y1, args)
+        stages.append(tuple(h * f for f in slope))
+    return y1, _weighted(_B_ERROR, stages), {"y0": y0, "stages": tuple(stages)}, slope
