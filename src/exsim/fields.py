@@ -53,6 +53,8 @@ def shown(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 200:
         return "a number of more than 60 digits"
     text = str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, str):
+        text = f'"{text[1:-1]}"'
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -28,7 +28,10 @@ SHARES = {
     "wmax": "Wmax",
     "1rm": "1RM",
 }
-_ACCEPTED = 'accepted: 0.8, "80 %VO2max", "75 %HRR", "150 beats/min", "40 %Wmax", "70 %1RM", "low", "moderate", "high"'
+_ACCEPTED = (
+    'accepted: 0.8, "80 %VO2max", "75 %HRR", "150 beats/min", "40 %Wmax", "70 %1RM", '
+    '"low", "moderate", "high"'
+)
 _SHARE = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*%\s*([A-Za-z0-9]{2,10})")
 
 
@@ -148,7 +151,7 @@ def intensity_fraction(bout: BoutSpec, subject: SubjectSpec) -> float:
             f"{shown} is for {needed}, not for {bout.modality}", 'write e.g. "80 %VO2max" or "75 %HRR"'
         )
     if meaning.of != "bpm" and not 0.0 <= meaning.value <= 1.0:
-        hint = f"write {meaning.value / 100:g} for {meaning.value:g} %" if 1 < meaning.value <= 100 else None
+        hint = f"write {meaning.value / 100:g} for {meaning.value:g} %" if 2 <= meaning.value <= 100 else None
         if meaning.of != "fraction":
             hint = None
         raise _fail(f"{shown} lies outside 0 to 100 % of the maximum", hint)

@@ -6,6 +6,7 @@ A field that has a dimension is a `Quantity`, so that the unit which the user wr
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -227,6 +228,11 @@ class OutputSpec(_Spec):
         None, description="these times in place of every"
     )
     sort: bool = Field(False, description="allow times in any order")
+
+    @property
+    def output_points(self) -> float:
+        """Number of output times of the grid from 0 to `until` in steps of `every`."""
+        return math.floor(min(self.until.to("h") / self.every.to("h"), 1e300) * (1 + 1e-12)) + 1.0
 
 
 class SolverSpec(_Spec):

@@ -93,7 +93,7 @@ def registry() -> pint.UnitRegistry:
     """Return exsim's unit registry (Pint is imported when the first quantity is read)."""
     import pint
 
-    units = pint.UnitRegistry(None, cache_folder=None)
+    units: pint.UnitRegistry = pint.UnitRegistry(None, cache_folder=None)
     for line in _DEFINITIONS.strip().splitlines():
         units.define(line)
     return units

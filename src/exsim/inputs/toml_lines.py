@@ -175,7 +175,8 @@ def _value(scan: _Scan, parent: _Node, key: str | int, line: int) -> _Node | Non
 
 def _follow(scan: _Scan) -> None:
     """Go through the whole text. Raises _NotToml where it cannot be followed."""
-    table, path = scan.root, ()
+    table: _Node = scan.root
+    path: KeyPath = ()
     unclosed: list[_Node] = []
     while True:
         scan.take(_BLANK_AND_NEWLINES)

@@ -1,0 +1,172 @@
+"""What pydantic found wrong with a config -> problems in the words of the field, each with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from ..errors import Problem, did_you_mean, nearest
+from ..fields import shown
+from ..spec import Moment, RunSpec
+from .config_source import ConfigSource
+from .toml_lines import KeyPath
+
+_WANTED = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "tuple_type": "an array",
+}
+_EXAMPLES = {
+    "schema": "schema = 1",
+    "model": 'model = "il6_axis"',
+    "output": '[output] with until = "8 h"',
+    "until": 'until = "8 h"',
+    "start": 'start = "0 h"',
+    "duration": 'duration = "60 min"',
+    "intensity": "intensity = 0.8",
+    "work": 'work = "4 min"',
+    "rest": 'rest = "3 min"',
+    "repeats": "repeats = 4",
+    "every": 'every = "24 h"',
+    "times": "times = 7",
+    "carbohydrate": 'carbohydrate = "60 g/h"',
+    "target": 'target = "IL6"',
+    "rate": 'rate = "8 ug/h"',
+    "dose": 'dose = "0.06 ng/kg"',
+    "time": 'time = "2.5 h"',
+}
+
+
+def structure_problems(
+    source: ConfigSource, values: dict[str, Any], errors: list[ErrorDetails]
+) -> list[Problem]:
+    """Return one problem for each complaint; a key that was misspelt is not missing as well."""
+    misspelt = {
+        (*error["loc"][:-1], match)
+        for error in errors
+        if error["type"] == "extra_forbidden"
+        and (match := nearest(str(error["loc"][-1]), _known_keys(error["loc"][:-1]))) is not None
+    }
+    problems = [
+        _problem(source, values, error)
+        for error in errors
+        if not (error["type"] == "missing" and error["loc"] in misspelt)
+    ]
+    return sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0))
+
+
+def _problem(source: ConfigSource, values: dict[str, Any], error: ErrorDetails) -> Problem:
+    path = _within(values, error["loc"])
+    kind, found, context = error["type"], error["input"], error.get("ctx", {})
+    key = str(path[-1]) if path else ""
+    if kind == "extra_forbidden":
+        return source.problem(f'unknown key "{key}"', path, _hint_for_unknown(path))
+    if kind == "missing":
+        where = f"under [{_dotted(path[:-1])}]" if len(path) > 1 else "at the top of the file"
+        return source.problem(f'"{key}" is missing', path, f"write {_EXAMPLES.get(key, key)} {where}")
+    if kind == "exsim":
+        hint = _hint_for_dotted_id(path, found) or context["hint"]
+        return source.problem(context["message"], path, hint)
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        hint = f"(accepted: {context['expected']})"
+        if isinstance(found, str) and choices:
+            hint = did_you_mean(found, choices)
+        return source.problem(f"{shown(found)} is not one of the choices", path, hint)
+    if kind in _WANTED:
+        return source.problem(
+            f"found {shown(found)}, wanted {_WANTED[kind]}", path, _hint_for_type(kind, found, path)
+        )
+    if kind == "finite_number":
+        return source.problem(f"{shown(found)} is not a finite number", path)
+    limits = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    for name, words in limits.items():
+        if name in context:
+            return source.problem(
+                f"{shown(found)} is out of range", path, f"it must be {words} {context[name]:g}"
+            )
+    if kind == "string_too_short":
+        return source.problem("the text is empty", path)
+    return source.problem(f"found {shown(found)}: {error['msg'][:1].lower()}{error['msg'][1:]}", path)
+
+
+def _within(values: Any, path: KeyPath) -> KeyPath:
+    # Cut off what pydantic adds inside a plain value; a last key that is missing stays.
+    for length, part in enumerate(path):
+        if isinstance(values, dict):
+            if part not in values:
+                return path[: length + 1]
+            values = values[part]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
+            return path[:length]
+    return path
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def _hint_for_type(kind: str, found: Any, path: KeyPath) -> str | None:
+    if kind in ("float_type", "int_type") and isinstance(found, str):
+        return "write it without quotes"
+    if kind == "int_type" and isinstance(found, float) and found.is_integer():
+        return f"write {found:.0f}"
+    if kind == "tuple_type" and isinstance(found, dict):
+        return f"write [[{_dotted(path)}]], one for each"
+    if kind in ("model_type", "dict_type"):
+        return f"write it as a table, [{_dotted(path)}]" if not isinstance(path[-1], int) else None
+    return None
+
+
+def _hint_for_dotted_id(path: KeyPath, found: Any) -> str | None:
+    # `R1.k = "3 1/h"` under [parameter] is read by TOML as a table R1 that holds k.
+    if path[:1] == ("parameter",) and isinstance(found, dict) and len(found) == 1:
+        return f'an id that holds a dot stands in quotes: "{path[-1]}.{next(iter(found))}"'
+    return None
+
+
+def _hint_for_unknown(path: KeyPath) -> str:
+    known = _known_keys(path[:-1])
+    key = str(path[-1])
+    if nearest(key, known) is None:
+        for table, keys in _tables(RunSpec):
+            if key in keys:
+                return f"it belongs under [{table}]"
+    return did_you_mean(key, known)
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    """Return the keys of the table at a path of a config; none where it takes any key."""
+    model: type[BaseModel] | None = RunSpec
+    for part in path:
+        if isinstance(part, str) and model is not None:
+            model = _fields(model).get(part)
+    return list(_fields(model)) if model is not None else []
+
+
+def _fields(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
+    # key -> the table that it holds, or None for a plain value
+    return {field.alias or name: _table_in(field.annotation) for name, field in model.model_fields.items()}
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return None if annotation is Moment else annotation
+    return next((found for inner in get_args(annotation) if (found := _table_in(inner)) is not None), None)
+
+
+def _tables(model: type[BaseModel], name: str = "") -> Iterator[tuple[str, list[str]]]:
+    for key, table in _fields(model).items():
+        if table is not None:
+            yield f"{name}{key}", list(_fields(table))
+            yield from _tables(table, f"{name}{key}.")
