@@ -1,26 +1,33 @@
-"""Where the models and configs that come with exsim lie: in the package, or in the repository."""
+"""Where the shipped models and configs lie: inside the installed package, else in the repository."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def shipped_folder(kind: Literal["models", "configs"]) -> Path:
     """Return the folder of the shipped models or configs."""
     installed = _PACKAGE / "shipped" / kind
-    return installed if installed.is_dir() else _PACKAGE.parents[1] / kind
+    return installed if installed.is_dir() else _PACKAGE.parent.parent / kind
 
 
-def shipped_models() -> list[str]:
-    """Return the names of the shipped models in alphabetical order."""
+def shipped_models() -> tuple[str, ...]:
+    """Return the names of the shipped models, sorted."""
     folder = shipped_folder("models")
-    return sorted(path.parent.name for path in folder.glob("*/model.toml"))
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(item.name for item in folder.iterdir() if (item / "model.xml").is_file()))
 
 
-def shipped_config(name: str) -> Path | None:
-    """Return the shipped config of that name for `exsim simulate`, or None."""
-    path = shipped_folder("configs") / "simulate" / f"{name}.toml"
-    return path if path.is_file() else None
+def shipped_model(name: str) -> Path | None:
+    """Return the folder of a shipped model, or None if there is none of that name."""
+    return shipped_folder("models") / name if name in shipped_models() else None
+
+
+def shipped_configs() -> tuple[str, ...]:
+    """Return the shipped configs as paths below their folder, such as "simulate/marathon.toml", sorted."""
+    folder = shipped_folder("configs")
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.toml")))

@@ -1,0 +1,55 @@
+"""The order in which computed quantities follow from each other, and the cycles that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..formula import Expr, names
+from .findings import Findings
+
+
+def ordered(formulas: Mapping[str, Expr]) -> tuple[list[str], list[list[str]]]:
+    """Return the ids so that each comes after those it uses, and the cycles (closed: a, b, a)."""
+    uses = {id: sorted(names(tree) & formulas.keys()) for id, tree in formulas.items()}
+    order: list[str] = []
+    cycles: list[list[str]] = []
+    done: set[str] = set()
+    for root in uses:
+        path: list[str] = []
+        on_path: dict[str, int] = {}
+        waiting = [(root, iter(uses[root]))] if root not in done else []
+        if waiting:
+            path.append(root)
+            on_path[root] = 0
+        while waiting:
+            id, rest = waiting[-1]
+            following = next((other for other in rest if other not in done), None)
+            if following is None:
+                waiting.pop()
+                path.pop()
+                del on_path[id]
+                if id not in done:
+                    done.add(id)
+                    order.append(id)
+            elif following in on_path:
+                cycles.append([*path[on_path[following] :], following])
+            else:
+                on_path[following] = len(path)
+                path.append(following)
+                waiting.append((following, iter(uses[following])))
+    return order, cycles
+
+
+def check_cycles(rules: Mapping[str, Expr], at_start: Mapping[str, Expr], findings: Findings) -> None:
+    """Note every cycle among the rules, and among all that computes the values at time 0."""
+    seen: set[frozenset[str]] = set()
+    for formulas, words in ((rules, "assignment rules"), (at_start, "initial assignments and rules")):
+        for cycle in ordered(formulas)[1]:
+            if frozenset(cycle) in seen:
+                continue
+            seen.add(frozenset(cycle))
+            findings.error(
+                f"a cycle among {words}: {' needs '.join(cycle)}",
+                cycle[0],
+                hint="one of them must have a value of its own",
+            )
