@@ -119,13 +119,19 @@ class Schedule(eqx.Module):
     def scaled(self, time: OverTime) -> OverTime:
         """Return model times as tau in [0, segments]: segment number plus share of the segment.
 
-        A time on an edge lies just behind it, so that what jumps there has jumped.
+        A time on an edge where a state jumps lies just behind it, so that it has jumped.
         """
         segment = self.segment_of(time)
         start, width = self.edges[segment], self.edges[segment + 1] - self.edges[segment]
         share = (time - start) / jnp.where(width > 0, width, 1.0)
         number = segment.astype(time.dtype)
-        return number + jnp.clip(share, number * jnp.finfo(time.dtype).eps, 1.0)
+        behind = jnp.where(self._jumps[segment], number * jnp.finfo(time.dtype).eps, 0.0)
+        return number + jnp.clip(share, behind, 1.0)
+
+    @property
+    def _jumps(self) -> Array:
+        # Whether a state jumps at the start of each segment.
+        return jnp.stack([dose != 0 for dose in self.doses]).any(axis=0) | (self.event >= 0)
 
     def segment_of(self, time: OverTime) -> SegmentNumbers:
         """Return the segment that each time belongs to; a time on an edge belongs to the later one."""
