@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from . import __version__
 from .datasets import trajectory_dataset
 from .errors import SolveError
 from .formula import names
@@ -56,7 +57,8 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str) -> Run:
         "wall_s": time.monotonic() - started[0],
         "cpu_s": time.process_time() - started[1],
     }
-    dataset = trajectory_dataset(model, protocol, trajectory, {"config": name})
+    attributes = {"config": name, "exsim_version": __version__}
+    dataset = trajectory_dataset(model, protocol, trajectory, attributes)
     return Run(dataset, solver, (*model_spec.warnings, *warnings))
 
 
