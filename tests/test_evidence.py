@@ -128,7 +128,7 @@ def test_time_of_peak_without_an_interval_says_its_tolerance_of_half_an_hour():
     inside = score_case(case("time_of_peak_after_end", 0.0, unit="h"), make_run(tent(42.0, peak_h=3.4)))
     outside = score_case(case("time_of_peak_after_end", 0.0, unit="h"), make_run(tent(42.0, peak_h=3.6)))
     assert (inside.verdict, outside.verdict) == (INSIDE, OUTSIDE)
-    assert "+-0.5 h" in inside.reason
+    assert "±0.5 h" in inside.reason
 
 
 def test_ratio_is_of_two_runs_each_at_its_own_time_after_its_end():

@@ -177,7 +177,7 @@ def interval(case: EvidenceCase) -> tuple[float, float, str]:
         return low, high, f"no interval given: {low:g} to {high:g} taken"
     per_unit = factor("h", case.unit) if case.quantity == "time_of_peak_after_end" else 1.0
     width = (TIME_TOLERANCE_H if case.quantity == "time_of_peak_after_end" else SHARE_TOLERANCE) * per_unit
-    return case.value - width, case.value + width, f"no interval given: +-{width:g} {case.unit} taken"
+    return case.value - width, case.value + width, f"no interval given: ±{width:g} {case.unit} taken"
 
 
 def _variable(case: EvidenceCase, run: xr.Dataset) -> str:

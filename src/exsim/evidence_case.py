@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,3 +62,37 @@ class EvidenceTable:
     sha256: str
     warnings: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+
+
+_SHORT = {
+    "concentration_after_start": "level {time} after the start",
+    "concentration_after_end": "level {time} after the end",
+    "fold_after_start": "fold {time} after the start",
+    "fold_after_end": "fold {time} after the end",
+    "peak_fold": "peak fold",
+    "time_of_peak_after_end": "time of peak after the end",
+    "ratio": "ratio {time} after the end",
+    "unchanged": "unchanged",
+    "share_removed": "share of the rise removed",
+}
+
+
+def describe(case: EvidenceCase) -> str:
+    """Return what a case measures in few words: "IL6 fold 2 h after the end"."""
+    time = "?" if case.time_h is None else f"{case.time_h:g} h"
+    words = _SHORT.get(case.quantity, case.quantity.replace("_", " ")).format(time=time)
+    return f"{case.analyte} {words.replace('0 h after', 'at') if case.time_h == 0 else words}".strip()
+
+
+def short_study(case: EvidenceCase) -> str:
+    """Return author and year of a study, without the journal."""
+    match = re.match(r".*?\b(?:19|20)\d\d\b", case.study)
+    return match[0] if match else case.study
+
+
+def target_text(case: EvidenceCase) -> str:
+    """Return the target of a case with its interval: "0.6 (0.5 to 0.71)"."""
+    value = "" if case.value is None else f"{case.value:.4g}"
+    if case.low is None or case.high is None:
+        return value
+    return f"{value} ({case.low:.4g} to {case.high:.4g})".strip()
