@@ -104,7 +104,7 @@ def _number_or_quantity(value: Any) -> float | Quantity:
     return _finite(value)
 
 
-def _finite(value: float) -> float:
+def _finite(value: int | float) -> float:
     try:
         number = float(value)
     except OverflowError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,8 @@ def registry() -> pint.UnitRegistry:
     """Return exsim's unit registry (Pint is imported when the first quantity is read)."""
     import pint
 
-    units: pint.UnitRegistry = pint.UnitRegistry(None, cache_folder=None)
+    # Fractions: "60 min" is 1 h, not 1.0000000000000002 h.
+    units: pint.UnitRegistry = pint.UnitRegistry(None, cache_folder=None, non_int_type=Fraction)
     for line in _DEFINITIONS.strip().splitlines():
         units.define(line)
     return units
@@ -130,7 +132,7 @@ class Quantity:
 
     def to(self, unit: str) -> float:
         """Return the number in another unit. Raises UnitError where the dimensions differ."""
-        return self.magnitude * factor(self.unit, unit)
+        return float(Fraction(self.magnitude) * _exact_factor(self.unit, unit))
 
     def __str__(self) -> str:
         return f"{repr(self.magnitude).removesuffix('.0')} {self.unit}"
@@ -219,9 +221,13 @@ def parse_unit(text: str) -> pint.Unit:
     return registry().Unit(" * ".join(terms))
 
 
-@lru_cache(maxsize=4096)
 def factor(unit: str, wanted: str) -> float:
     """Return the number that one `unit` is in `wanted`. Raises UnitError where dimensions differ."""
+    return float(_exact_factor(unit, wanted))
+
+
+@lru_cache(maxsize=4096)
+def _exact_factor(unit: str, wanted: str) -> Fraction:
     found, target = parse_unit(unit), parse_unit(wanted)
     if found.dimensionality != target.dimensionality:
         raise UnitError(
@@ -230,8 +236,7 @@ def factor(unit: str, wanted: str) -> float:
                 hint=_wrong_dimension_hint(unit, wanted),
             )
         )
-    # 15 digits: "3 ng/mL" is 3000 pg/mL, not 3000.0000000000005.
-    return float(f"{registry().convert(1.0, found, target):.15g}")
+    return Fraction(registry().convert(Fraction(1), found, target))
 
 
 def dimension_words(unit: str) -> str:
@@ -240,7 +245,8 @@ def dimension_words(unit: str) -> str:
     for known, words in _DIMENSION_WORDS.items():
         if parse_unit(known).dimensionality == dimension:
             return words
-    return str(dimension)
+    powers = sorted((name, int(power)) for name, power in dimension.items())
+    return " * ".join(name if power == 1 else f"{name}^{power}" for name, power in powers)
 
 
 def _wrong_dimension_hint(unit: str, wanted: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,7 @@ from ..fields import shown
 from ..intensity import MAX_HEART_RATE, intensity_fraction
 from ..spec import BolusSpec, BoutSpec, InfusionSpec, IntakeSpec, Moment, OutputSpec, SolverSpec, SubjectSpec
 from .config_source import ConfigSource
+from .shipped import shipped_models
 from .toml_lines import KeyPath
 
 MAX_OUTPUT_POINTS = 10_000_000
@@ -37,7 +39,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass
-class Findings:
+class ConfigFindings:
     """Problems, which stop a run, and warnings, which go into its record."""
 
     source: ConfigSource
@@ -69,9 +71,9 @@ class _Window:
         return f"{'.'.join(map(str, self.path))}{again} ({self.start_h:.6g} h to {self.end_h:.6g} h)"
 
 
-def meaning_problems(source: ConfigSource, values: dict[str, Any]) -> Findings:
+def meaning_problems(source: ConfigSource, values: dict[str, Any]) -> ConfigFindings:
     """Return what is impossible or improbable in the parts of a config that could be read."""
-    found = Findings(source)
+    found = ConfigFindings(source)
     protocol = values.get("protocol")
     protocol = protocol if isinstance(protocol, dict) else {}
     output = _view(OutputSpec, values.get("output"), ("until",))
@@ -112,7 +114,7 @@ def _view(model: type[_Model], values: Any, keys: tuple[str, ...], **fill: Any) 
 # ---- bouts -------------------------------------------------------------------------------------------
 
 
-def _check_windows(found: Findings, bouts: _Bouts, until_h: float | None) -> list[float]:
+def _check_windows(found: ConfigFindings, bouts: _Bouts, until_h: float | None) -> list[float]:
     # Returns when each bout ends, for those that could be read.
     windows: list[_Window] = []
     ends_h: list[float] = []
@@ -148,7 +150,7 @@ def _check_windows(found: Findings, bouts: _Bouts, until_h: float | None) -> lis
     return ends_h
 
 
-def _has_one_length(found: Findings, bout: BoutSpec, path: KeyPath) -> bool:
+def _has_one_length(found: ConfigFindings, bout: BoutSpec, path: KeyPath) -> bool:
     if bout.duration is None and bout.intervals is None:
         hint = 'write duration = "60 min", or intervals = { work = "4 min", rest = "3 min", repeats = 4 }'
         found.refuse("the bout has neither duration nor intervals", (*path, "duration"), hint)
@@ -161,7 +163,7 @@ def _has_one_length(found: Findings, bout: BoutSpec, path: KeyPath) -> bool:
     return True
 
 
-def _check_inside(found: Findings, windows: list[_Window], until_h: float | None) -> None:
+def _check_inside(found: ConfigFindings, windows: list[_Window], until_h: float | None) -> None:
     for window in windows:
         if window.start_h < 0:
             found.refuse(f"{window} begins before the start of the simulation, 0 h", window.path)
@@ -172,7 +174,7 @@ def _check_inside(found: Findings, windows: list[_Window], until_h: float | None
             return
 
 
-def _check_overlaps(found: Findings, windows: list[_Window]) -> None:
+def _check_overlaps(found: ConfigFindings, windows: list[_Window]) -> None:
     reported: set[tuple[KeyPath, KeyPath]] = set()
     last: _Window | None = None
     for window in sorted(windows, key=lambda item: (item.start_h, item.end_h)):
@@ -185,7 +187,7 @@ def _check_overlaps(found: Findings, windows: list[_Window]) -> None:
             last = window
 
 
-def _check_intensities(found: Findings, bouts: _Bouts, subject: Any) -> None:
+def _check_intensities(found: ConfigFindings, bouts: _Bouts, subject: Any) -> None:
     for path, values in bouts:
         bout = _view(BoutSpec, values, ("intensity", "modality"), start="0 h")
         if bout is None or "intensity" not in values:
@@ -224,7 +226,7 @@ def _person_for(bout: BoutSpec, subject: Any) -> SubjectSpec | None:
 # ---- the person --------------------------------------------------------------------------------------
 
 
-def _check_person(found: Findings, subject: Any, bouts: _Bouts) -> None:
+def _check_person(found: ConfigFindings, subject: Any, bouts: _Bouts) -> None:
     for name, (unit, possible, usual) in _PERSON.items():
         person = _view(SubjectSpec, subject, (name,))
         value = None if person is None else getattr(person, name)
@@ -260,7 +262,7 @@ def _check_person(found: Findings, subject: Any, bouts: _Bouts) -> None:
 class _Clock:
     """The simulation's end and the last bout's end in hours, as far as they are known."""
 
-    found: Findings
+    found: ConfigFindings
     until_h: float | None
     end_h: float | None
     has_bouts: bool
@@ -349,14 +351,24 @@ def _check_output(clock: _Clock, values: Any) -> None:
 # ---- the rest ----------------------------------------------------------------------------------------
 
 
-def _check_rest(found: Findings, values: dict[str, Any]) -> None:
+def _check_rest(found: ConfigFindings, values: dict[str, Any]) -> None:
     solver = _view(SolverSpec, values.get("solver"), ("rtol", "precision"))
     if solver is not None and solver.precision == "float32" and solver.rtol < 1e-6:
         hint = 'write rtol = 1e-6 or more, or precision = "float64"'
         found.refuse(f"rtol {solver.rtol:g} cannot be reached in float32", ("solver", "rtol"), hint)
     model = values.get("model")
-    if isinstance(model, str) and (
-        "\x00" in model or "://" in model or model.startswith(("/", "\\", "~")) or model[1:2] == ":"
-    ):
-        hint = "write the name of a shipped model, or a path relative to the config"
+    if isinstance(model, str) and model:
+        _check_model_reference(found, model)
+
+
+def _check_model_reference(found: ConfigFindings, model: str) -> None:
+    outside = "\x00" in model or "://" in model or model.startswith(("/", "\\", "~")) or model[1:2] == ":"
+    hint = "write the name of a shipped model, or a path relative to the config"
+    if outside or len(model) > 1000:
         found.refuse(f"{shown(model)} is not a model that a config can name", ("model",), hint)
+    elif model not in shipped_models() and not (Path(found.source.file).parent / model).exists():
+        known = shipped_models()
+        match = nearest(model, known)
+        guess = f'Did you mean "{match}"?  ' if match else ""
+        hint = f"{guess}(shipped: {', '.join(known)}; or a path relative to the config)"
+        found.refuse(f'there is no model "{model}"', ("model",), hint)

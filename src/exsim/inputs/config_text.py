@@ -26,7 +26,10 @@ def _write_table(lines: list[str], path: tuple[str, ...], table: dict[str, Any])
             lines.append(f"{_key(key)} = {_value(value)}")
     for key, value in tables.items():
         if value:
-            lines += ["", f"[{_header((*path, key))}]"]
+            if not all(
+                item == [] or isinstance(item, dict) or _is_table_array(item) for item in value.values()
+            ):
+                lines += ["", f"[{_header((*path, key))}]"]
             _write_table(lines, (*path, key), value)
     for key, rows in arrays.items():
         for row in rows:

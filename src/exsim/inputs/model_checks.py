@@ -9,7 +9,7 @@ from ..errors import ConfigError, UnitError, did_you_mean
 from ..formula import Expr, names
 from ..model_spec import ModelCard, ModelSpec
 from ..units import Quantity, factor
-from .config_checks import Findings
+from .config_checks import ConfigFindings
 from .config_source import ConfigSource
 from .toml_lines import KeyPath
 
@@ -26,7 +26,7 @@ def check_against_model(config: LoadedConfig, model: ModelSpec) -> list[str]:
     every value set for what a rule computes, and every unit that does not fit.
     """
     source = config.source or ConfigSource(str(config.path), config.text, config.sha256)
-    found = Findings(source, warnings=list(config.warnings))
+    found = ConfigFindings(source, warnings=list(config.warnings))
     card = model.card or ModelCard(title=model.name)
     _check_parameters(found, config, model, card)
     _check_subject(found, config, model, card)
@@ -37,10 +37,11 @@ def check_against_model(config: LoadedConfig, model: ModelSpec) -> list[str]:
     return found.warnings
 
 
-def _check_parameters(found: Findings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
+def _check_parameters(found: ConfigFindings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
     parameters = {item.id: item for item in model.parameters}
     volumes = {state.compartment for state in model.states if state.compartment}
     cards = dict(card.parameters)
+    used = _used_ids(model) | volumes
     held_by_subject = {target: name for name, target in card.subject}
     for id, value in config.spec.parameter.items():
         path: KeyPath = ("parameter", id)
@@ -48,6 +49,8 @@ def _check_parameters(found: Findings, config: LoadedConfig, model: ModelSpec, c
         if parameter is None or parameter.initial is not None:
             _refuse_id(found, model, id, path, None if parameter is None else parameter.initial)
             continue
+        if id not in used:
+            found.warn("nothing in the model depends on it: the value has no effect", path)
         number = _in_unit(found, value, parameter.unit, path)
         if number is None:
             continue
@@ -62,7 +65,20 @@ def _check_parameters(found: Findings, config: LoadedConfig, model: ModelSpec, c
             found.refuse(f"{id} is set by subject.{given} as well", path, "keep one of them")
 
 
-def _refuse_id(found: Findings, model: ModelSpec, id: str, path: KeyPath, initial: Expr | None) -> None:
+def _used_ids(model: ModelSpec) -> set[str]:
+    # Ids that an expression refers to. The default bout of a model file is not among its expressions.
+    trees = [tree for state in model.states for tree in (state.initial, state.rate)]
+    trees += [item.value for item in model.assignments]
+    trees += [item.initial for item in model.parameters if item.initial is not None]
+    trees += [
+        tree for event in model.events for tree in (event.time, *(value for _, value in event.assignments))
+    ]
+    trees += [switch.threshold for switch in model.switches]
+    trees += [reaction.rate for reaction in model.reactions]
+    return {id for tree in trees for id in names(tree)}
+
+
+def _refuse_id(found: ConfigFindings, model: ModelSpec, id: str, path: KeyPath, initial: Expr | None) -> None:
     rules = {item.id: item.value for item in model.assignments}
     if id in rules or initial is not None:
         expression = rules.get(id, initial)
@@ -84,7 +100,7 @@ def _shown(value: Quantity | float) -> str:
     return f'"{value}"' if isinstance(value, Quantity) else f"{value:g}"
 
 
-def _in_unit(found: Findings, value: Quantity | float, unit: str, path: KeyPath) -> float | None:
+def _in_unit(found: ConfigFindings, value: Quantity | float, unit: str, path: KeyPath) -> float | None:
     try:
         if isinstance(value, Quantity):
             return value.to(unit)
@@ -98,7 +114,7 @@ def _in_unit(found: Findings, value: Quantity | float, unit: str, path: KeyPath)
     return None
 
 
-def _check_subject(found: Findings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
+def _check_subject(found: ConfigFindings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
     subject, properties = config.spec.subject, dict(card.subject)
     units = {item.id: item.unit for item in model.parameters}
     for name in ("body_mass", "muscle_glycogen"):
@@ -124,7 +140,7 @@ def _check_subject(found: Findings, config: LoadedConfig, model: ModelSpec, card
             _in_unit(found, level, units[id], path)
 
 
-def _check_bouts(found: Findings, config: LoadedConfig, card: ModelCard) -> None:
+def _check_bouts(found: ConfigFindings, config: LoadedConfig, card: ModelCard) -> None:
     modalities = [name for name, _ in card.modalities]
     driven = {driver.driver for driver in card.drivers}
     for index, bout in enumerate(config.spec.protocol.bout):
@@ -136,7 +152,7 @@ def _check_bouts(found: Findings, config: LoadedConfig, card: ModelCard) -> None
             found.refuse(f'the model knows no exercise "{bout.modality}"', (*path, "modality"), hint)
 
 
-def _check_inputs(found: Findings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
+def _check_inputs(found: ConfigFindings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
     protocol = config.spec.protocol
     units = {item.id: item.unit for item in model.inputs} | {item.id: item.unit for item in model.states}
     infused = {driver.target: driver.input for driver in card.drivers if driver.driver == "infusion"}
@@ -163,7 +179,7 @@ def _check_inputs(found: Findings, config: LoadedConfig, model: ModelSpec, card:
             _check_dose(found, amount, units.get(id, ""), takes_mass, (*path, key))
 
 
-def _check_dose(found: Findings, amount: Quantity, unit: str, takes_mass: bool, path: KeyPath) -> None:
+def _check_dose(found: ConfigFindings, amount: Quantity, unit: str, takes_mass: bool, path: KeyPath) -> None:
     try:
         _, power = convert_dose(amount, unit)
     except UnitError as error:

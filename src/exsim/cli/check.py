@@ -1,0 +1,95 @@
+"""`exsim check FILE...`: every problem of configs, models and evidence, without computing anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import MAX_PROBLEMS_SHOWN, InputError, Problem, RefusedError
+from ..inputs.config import check_against_model, read_config
+from ..inputs.model_files import ANTIMONY, CARD, SBML, load_model
+from ..model_spec import ModelSpec
+
+EXIT_OK, EXIT_INPUT, EXIT_REFUSED = 0, 3, 4
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found in one file. `refused` is true where only constructs that exsim does not do were."""
+
+    file: str
+    kind: str
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refused: bool = False
+
+
+def check(paths: Sequence[Path], *, json_output: bool = False) -> int:
+    """Print what is wrong with each file; return 0, 3 (a mistake) or 4 (refused constructs alone)."""
+    results = [check_file(path) for given in paths for path in _files(Path(given))]
+    wrong = [result for result in results if result.problems]
+    code = EXIT_OK
+    if wrong:
+        code = EXIT_REFUSED if all(result.refused for result in wrong) else EXIT_INPUT
+    if json_output:
+        print(json.dumps({"exit_code": code, "files": [asdict(result) for result in results]}))
+        return code
+    for result in results:
+        _show(result)
+    return code
+
+
+def check_file(path: Path) -> Checked:
+    """Read one file with all that it needs and return what is wrong with it."""
+    kind = _kind(path)
+    try:
+        return Checked(str(path), kind, warnings=_warnings(path, kind))
+    except (InputError, RefusedError) as error:
+        return Checked(str(path), kind, error.problems, refused=isinstance(error, RefusedError))
+
+
+def _files(path: Path) -> list[Path]:
+    # A folder that holds no model stands for the configs in it.
+    if path.is_dir() and _kind(path) != "model":
+        return sorted(path.glob("*.toml")) or [path]
+    return [path]
+
+
+def _kind(path: Path) -> str:
+    folder = path if path.is_dir() else path.parent if path.name == CARD else None
+    if folder is not None and any((folder / name).is_file() for name in (ANTIMONY, SBML)):
+        return "model"
+    return {".ant": "model", ".xml": "model", ".sbml": "model", ".csv": "evidence"}.get(path.suffix, "config")
+
+
+def _warnings(path: Path, kind: str) -> tuple[str, ...]:
+    if kind == "model":
+        return load_model(path.parent if path.name == CARD else path).warnings
+    if kind == "evidence":
+        from ..inputs.evidence_table import read_evidence
+
+        return read_evidence(path).warnings
+    config = read_config(path)
+    model = _loaded(config.spec.model, config.path.parent)
+    return (*check_against_model(config, model), *model.warnings)
+
+
+@lru_cache(maxsize=8)
+def _loaded(model: str, folder: Path) -> ModelSpec:
+    return load_model(model, folder)
+
+
+def _show(result: Checked) -> None:
+    for problem in result.problems[:MAX_PROBLEMS_SHOWN]:
+        print(problem)
+    hidden = len(result.problems) - MAX_PROBLEMS_SHOWN
+    if hidden > 0:
+        print(f"... and {hidden} more")
+    for warning in result.warnings:
+        print(f"warning: {warning}")
+    count = len(result.problems)
+    found = "ok" if not count else f"{count} problem{'s' if count > 1 else ''}"
+    print(f"{result.file}: {result.kind}, {found}")
