@@ -94,6 +94,12 @@ def test_time_of_peak_counts_from_the_last_bout_that_had_begun(peak_h, after_h):
     assert summaries.time_of_peak_after_bout(np.float64(peak_h), starts, ends) == pytest.approx(after_h)
 
 
+def test_a_peak_at_the_end_of_a_bout_is_at_zero_hours_whatever_the_rounding():
+    starts, ends = np.array([0.1]), np.array([0.1 + 0.2])
+    assert ends[0] != 0.3
+    assert summaries.time_of_peak_after_bout(np.float64(0.3), starts, ends) == 0.0
+
+
 def test_time_of_peak_before_any_bout_is_empty():
     starts, ends = np.array([3.0]), np.array([4.0])
     assert np.isnan(summaries.time_of_peak_after_bout(np.float64(2.0), starts, ends))

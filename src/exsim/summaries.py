@@ -27,6 +27,8 @@ Values = Any
 
 #: A change by less than this share of rest is none: far below any assay, far above the solver's error.
 SMALLEST_CHANGE = 1e-3
+#: Times that are closer than this are the same: far below any sampling, far above rounding.
+SAME_TIME_H = 1e-9
 #: Back at rest means: within this share of it.
 BACK_WITHIN = 0.10
 
@@ -90,9 +92,12 @@ def time_of_peak_after_bout(peak_time: Values, starts: Values, ends: Values) -> 
     if starts.shape[0] == 0:
         return peak_time * np.nan
     xp = ends.__array_namespace__()
-    begun = starts <= peak_time
+    begun = starts <= peak_time + SAME_TIME_H
     end = xp.max(xp.where(begun, ends, -xp.inf), axis=0)
-    return xp.where(xp.any(begun, axis=0), peak_time - end, xp.nan)
+    after = peak_time - end
+    # 0.1 + 0.2 is 0.3 here: a peak at the end of a bout is 0 h after it.
+    after = xp.where(xp.abs(after) < SAME_TIME_H, 0.0, after)
+    return xp.where(xp.any(begun, axis=0), after, xp.nan)
 
 
 def auc_above_baseline(time: Values, values: Values, rest: Values | None = None) -> Values:

@@ -58,6 +58,9 @@ def _card(model: ModelSpec) -> dict[str, Any]:
     """Return the whole card: inputs, species, observables and every parameter with its source."""
     card = _card_of(model)
     entries = dict(card.parameters)
+    units = {
+        item.id: item.unit for item in (*model.states, *model.assignments, *model.parameters, *model.inputs)
+    }
     return {
         **_listing(model),
         "description": card.description.strip(),
@@ -75,7 +78,7 @@ def _card(model: ModelSpec) -> dict[str, Any]:
             for state in model.states
         ],
         "observables": [
-            {"analyte": o.analyte, "id": o.id, "label": o.label, "unit": model.unit_of(o.id)}
+            {"analyte": o.analyte, "id": o.id, "label": o.label, "unit": units[o.id]}
             for o in card.observables
         ],
         "modalities": [
