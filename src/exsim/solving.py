@@ -87,7 +87,7 @@ def solve(
     number never traces anew; another model, method or shape of the protocol does. The function
     can be differentiated in forward mode. A solve that stops early says so by its status.
     """
-    double = np.result_type(parameters) == np.float64
+    double = parameters.dtype == np.float64
     with jax.enable_x64(double):
         numbers = jax.tree.map(
             partial(_as_array, dtype=np.float64 if double else np.float32),
