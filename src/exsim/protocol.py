@@ -103,13 +103,13 @@ class Schedule(eqx.Module):
     is allowed on every array.
     """
 
-    edges: Float[Array, edge]
+    edges: Float[Array, "edge"]
     #: One array (segment,) per input of the model.
-    inputs: tuple[Float[Array, segment], ...]
+    inputs: tuple[Float[Array, "segment"], ...]
     #: One array (segment,) per state: what is added at the start of the segment.
-    doses: tuple[Float[Array, segment], ...]
+    doses: tuple[Float[Array, "segment"], ...]
     #: Number of the event at the start of the segment, -1 for none.
-    event: Int[Array, segment]
+    event: Int[Array, "segment"]
 
     @property
     def segments(self) -> int:
@@ -139,7 +139,7 @@ class Schedule(eqx.Module):
         rounding = 8 * jnp.finfo(time.dtype).eps * self.edges[-1]
         return jnp.clip(jnp.searchsorted(self.edges, time + rounding, side="right") - 1, 0, self.segments - 1)
 
-    def inputs_at(self, time: Float[Array, time]) -> tuple[Float[Array, time], ...]:
+    def inputs_at(self, time: Float[Array, "time"]) -> tuple[Float[Array, "time"], ...]:
         """Return the inputs at model times; on an edge, what follows it."""
         segment = self.segment_of(time)
         return tuple(values[segment] for values in self.inputs)
@@ -217,11 +217,11 @@ def _windows(
 
 def _levels(
     model: Model,
-    raw: Float[Array, slot],
+    raw: Float[Array, "slot"],
     windows: int,
     levels: list[dict[str, Scalar]],
-    middle: Float[Array, segment],
-) -> list[Float[Array, segment]]:
+    middle: Float[Array, "segment"],
+) -> list[Float[Array, "segment"]]:
     start, stop = raw[1 : 1 + windows, None], raw[1 + windows : 1 + 2 * windows, None]
     held = (start <= middle) & (middle < stop)
     result = []
@@ -235,11 +235,11 @@ def _levels(
 def _doses(
     model: Model,
     protocol: Protocol,
-    raw: Float[Array, slot],
+    raw: Float[Array, "slot"],
     first: int,
-    starting: Int[Array, segment],
+    starting: Int[Array, "segment"],
     mass_kg: Scalar,
-) -> tuple[Float[Array, segment], ...]:
+) -> tuple[Float[Array, "segment"], ...]:
     doses = {id: jnp.zeros(starting.shape, raw.dtype) for id in model.state_ids}
     for number, bolus in enumerate(protocol.boluses):
         here = (starting == first + number) & (raw[first + number] <= raw[-1]) & (raw[first + number] >= 0)
@@ -249,7 +249,7 @@ def _doses(
     return tuple(doses[id] for id in model.state_ids)
 
 
-def _firing(model: Model, raw: Float[Array, slot], first: int, last: Scalar) -> Array:
+def _firing(model: Model, raw: Float[Array, "slot"], first: int, last: Scalar) -> Array:
     # An event fires inside the simulation; at or before its start only where SBML says so.
     fires = [
         (raw[first + number] <= last) & ((raw[first + number] > 0) | event.fires_at_start)

@@ -42,13 +42,13 @@ class Trajectory(eqx.Module):
     own units.
     """
 
-    time_h: Float[Array, time]
+    time_h: Float[Array, "time"]
     #: One array (time,) per state, in the order of `Model.state_ids`.
-    states: tuple[Float[Array, time], ...]
+    states: tuple[Float[Array, "time"], ...]
     #: What the rules compute, by id.
-    computed: dict[str, Float[Array, time]]
+    computed: dict[str, Float[Array, "time"]]
     #: One array (time,) per input, in the order of `Model.input_ids`.
-    inputs: tuple[Float[Array, time], ...]
+    inputs: tuple[Float[Array, "time"], ...]
     status: Int[Array, ""]
     steps: Int[Array, ""]
     rejected_steps: Int[Array, ""]
@@ -72,8 +72,8 @@ SOLVERS: dict[str, Callable[[Array, Array], diffrax.AbstractSolver]] = {
 def solve(
     model: Model,
     protocol: Protocol,
-    parameters: Float[Array, parameter],
-    times_h: Float[Array, time],
+    parameters: Float[Array, "parameter"],
+    times_h: Float[Array, "time"],
     *,
     method: str = "tsit5",
     rtol: float = 1e-6,
