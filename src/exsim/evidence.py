@@ -198,7 +198,8 @@ def _curve(case: EvidenceCase, run: xr.Dataset) -> tuple[np.ndarray, np.ndarray]
 
 def _rest(case: EvidenceCase, run: xr.Dataset) -> float:
     _, values = _curve(case, run)
-    rest = float(run[_variable(case, run)].attrs.get("rest", summaries.baseline(values)))
+    given = run[_variable(case, run)].attrs.get("rest")
+    rest = float(summaries.baseline(values) if given is None else given)
     if rest <= 0:
         raise _CannotScore(f'"{case.analyte}" is {rest:g} at rest: there is no fold')
     return rest

@@ -54,6 +54,7 @@ SHAPES = {
     "no analyte": lambda make: make(analytes=()),
     "an infusion and a bolus": infusion,
     "dollar signs and accents": lambda make: make(title="Läufer β: $5 and \\frac{$ in a_b^c"),
+    "letters that few fonts have": lambda make: make(title="マラソン 血漿 מרתון"),
     "ten minutes": lambda make: make(bouts=((0.0, 0.05),), until_h=0.17),
     "a year": lambda make: make(bouts=((0.0, 2.0),), until_h=8760.0),
 }

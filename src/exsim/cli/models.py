@@ -58,9 +58,8 @@ def _card(model: ModelSpec) -> dict[str, Any]:
     """Return the whole card: inputs, species, observables and every parameter with its source."""
     card = _card_of(model)
     entries = dict(card.parameters)
-    units = {
-        item.id: item.unit for item in (*model.states, *model.assignments, *model.parameters, *model.inputs)
-    }
+    named: list[Any] = [*model.states, *model.assignments, *model.parameters, *model.inputs]
+    units = {item.id: item.unit for item in named}
     return {
         **_listing(model),
         "description": card.description.strip(),

@@ -20,7 +20,7 @@ from ..inputs.config import check_against_model, read_config
 from ..inputs.evidence_table import read_evidence
 from ..inputs.shipped import shipped_folder, shipped_models
 from ..model_spec import ModelSpec
-from ..outputs.files import prepare_run_folder, read_record, write_run
+from ..outputs.files import Content, prepare_run_folder, read_record, write_run
 from ..outputs.run_record import Stopwatch, build_record
 from ..outputs.tables import csv_bytes
 from .session import start_jax
@@ -176,7 +176,7 @@ def _write(
     figure = forest_figure(scores, model.name, source)
     rows = [_case_row(score) for score in scores]
     table_csv = csv_bytes(list(rows[0]), [list(row.values()) for row in rows])
-    files = {"scores.csv": table_csv, "forest.png": partial(save_figure, figure)}
+    files: dict[str, Content] = {"scores.csv": table_csv, "forest.png": partial(save_figure, figure)}
     write_run(folder, files, record)
 
 

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..errors import EvidenceError, Problem, did_you_mean
 from ..evidence_case import USES, EvidenceCase, EvidenceTable
@@ -17,7 +18,8 @@ from .shipped import shipped_folder
 REQUIRED_COLUMNS = ("id", "config", "analyte", "quantity", "value", "unit", "use")
 OPTIONAL_COLUMNS = ("study", "doi", "compare_config", "time_h", "low", "high", "n", "tag", "note")
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
-_TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in ("time_h", "value", "low", "high", "n"))
+_NUMBER_COLUMNS = ("time_h", "value", "low", "high")
+_TEXT_COLUMNS = tuple(name for name in COLUMNS if name not in (*_NUMBER_COLUMNS, "n"))
 
 #: Evidence is typed by hand: a larger file is something else.
 SIZE_LIMIT_BYTES = 10_000_000
@@ -151,8 +153,8 @@ def _read_row(
         complain("", message, "put quotes around a cell that holds a comma")
         return None
     row = {name: cells[place].strip() for name, place in columns.items()}
-    texts = {name: row.get(name, "") for name in _TEXT_COLUMNS}
-    numbers = {name: _number(row, name, complain) for name in ("time_h", "value", "low", "high")}
+    texts: dict[str, Any] = {name: row.get(name, "") for name in _TEXT_COLUMNS}
+    numbers: dict[str, Any] = {name: _number(row, name, complain) for name in _NUMBER_COLUMNS}
     case = EvidenceCase(
         **texts,
         **numbers,

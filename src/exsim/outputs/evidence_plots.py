@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ..evidence import INSIDE, LOG_QUANTITIES, OUTSIDE, Score
@@ -39,18 +38,19 @@ def forest_figure(scores: Sequence[Score], model: str, source: str = "") -> Figu
     """
     rows = _rows(scores)
     reach = _reach(scores)
-    with mpl.rc_context(style.STYLE):
-        height = 1.75 + _ROW_IN * len(rows)
+    with style.drawing():
+        height = 1.9 + _ROW_IN * max(len(rows), 3)
         figure = style.new_figure(12.0, height)
         grid = {"left": 0.385, "right": 0.79, "top": 1 - 1.05 / height, "bottom": 0.70 / height}
         axes = figure.subplots(1, 1, gridspec_kw=grid)
         _set_axes(axes, reach, len(rows))
-        for place, row in enumerate(rows):
+        for number, row in enumerate(rows):
+            place = float(number)
             if isinstance(row, str):
                 _write(axes, _LEFT, place, row, weight="bold", ha="left", fontsize=10.5)
             else:
                 _draw_row(axes, place, row, reach)
-        look = {"fontsize": 13, "weight": "bold", "va": "top"}
+        look: dict[str, Any] = {"fontsize": 13, "weight": "bold", "va": "top"}
         figure.text(0.012, 1 - 0.12 / height, f"{model} against published numbers", parse_math=False, **look)
         caption = "band: within a factor of 2   grey bar: measured interval   points: model over target"
         figure.text(0.012, 1 - 0.44 / height, caption, fontsize=9.5, color=style.GREY, va="top")
@@ -92,7 +92,7 @@ def _set_axes(axes: Axes, reach: float, rows: int) -> None:
         _write(axes, x, -0.75, text, ha=side, color=style.GREY, va="bottom")
 
 
-def _draw_row(axes: Axes, place: int, score: Score, reach: float) -> None:
+def _draw_row(axes: Axes, place: float, score: Score, reach: float) -> None:
     case = score.case
     label = f"{case.id}  {short_study(case)}"
     _write(axes, _LEFT, place, _cut(label, 34), ha="left")
@@ -111,7 +111,7 @@ def _draw_row(axes: Axes, place: int, score: Score, reach: float) -> None:
         _write(axes, 0.02, place, text, ha="left", color=colour)
 
 
-def _draw_point(axes: Axes, place: int, score: Score, reach: float) -> None:
+def _draw_point(axes: Axes, place: float, score: Score, reach: float) -> None:
     case = score.case
     colour = _COLOUR_OF_USE.get(case.use, style.GREY)
     if case.low is not None and case.high is not None and case.value:
@@ -137,10 +137,10 @@ def _draw_point(axes: Axes, place: int, score: Score, reach: float) -> None:
     )
 
 
-def _write(axes: Axes, x: float, place: float, text: str, **look: object) -> None:
+def _write(axes: Axes, x: float, place: float, text: str, **look: Any) -> None:
     # Text at a share of the width of the axes, in the row `place`.
-    look = {"fontsize": 9, "va": "center"} | look
-    axes.text(x, place, text, transform=axes.get_yaxis_transform(), parse_math=False, **look)
+    whole: dict[str, Any] = {"fontsize": 9, "va": "center"} | look
+    axes.text(x, place, text, transform=axes.get_yaxis_transform(), parse_math=False, **whole)
 
 
 def _number(value: float) -> str:

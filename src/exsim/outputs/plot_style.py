@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -27,8 +30,22 @@ DECADES_SHOWN = 6
 #: From this length on, time is in days.
 DAYS_FROM_H = 72.0
 
-STYLE = {
-    "font.family": "DejaVu Sans",
+#: Tried in turn for letters that DejaVu Sans lacks; those that are not installed are left out.
+_FURTHER_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+    "Noto Sans Hebrew",
+    "Noto Sans Thai",
+    "WenQuanYi Zen Hei",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Arial Unicode MS",
+)
+
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": "#9a9a9a",
@@ -55,17 +72,28 @@ _LOG_STEPS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
-    """Return an empty figure in exsim's style (call inside `mpl.rc_context(STYLE)`)."""
+    """Return an empty figure (call inside `drawing()`)."""
     return Figure(figsize=(width_in, height_in))
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw in exsim's style, whatever the user's matplotlib settings are; they stay as they were."""
+    installed = set(font_manager.get_font_names())
+    fonts = ["DejaVu Sans", *(name for name in _FURTHER_FONTS if name in installed)]
+    with mpl.rc_context(STYLE | {"font.family": fonts}), warnings.catch_warnings():
+        # A letter that no installed font has is drawn as a box; the files keep the label as it is.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 160) -> None:
     """Write a figure as PNG, whatever the path ends on. Raises OSError."""
-    with mpl.rc_context(STYLE):
+    with drawing():
         figure.savefig(path, format="png", dpi=dpi)
 
 
-def line_look(number: int) -> dict[str, str]:
+def line_look(number: int) -> dict[str, Any]:
     """Return colour and dashes of the n-th line: colours first, dashes when they run out."""
     return {
         "color": COLOURS[number % len(COLOURS)],
@@ -192,7 +220,7 @@ def spread(positions: Sequence[float], gap: float, low: float, high: float) -> l
     return placed
 
 
-def label_line_ends(axes: Axes, ends: Sequence[tuple[str, float, dict[str, str]]], longest: int = 26) -> None:
+def label_line_ends(axes: Axes, ends: Sequence[tuple[str, float, dict[str, Any]]], longest: int = 26) -> None:
     """Write each line's name beside its end, outside the axes, in the line's colour.
 
     `ends` holds (name, last value, look). Names that would overlap are moved apart, with a thin

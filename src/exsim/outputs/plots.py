@@ -9,7 +9,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -39,7 +39,7 @@ MANY_BOUTS = 4
 class _Curve:
     name: str
     values: np.ndarray
-    look: dict[str, str]
+    look: dict[str, Any]
 
 
 def run_figure(ds: xr.Dataset) -> Figure:
@@ -64,7 +64,7 @@ def run_figure(ds: xr.Dataset) -> Figure:
     levels = [curve for curve in levels if np.isfinite(style.positive(curve.values)).any()]
     panels = [("Concentration", f"{unit} (log scale)", levels)] * bool(levels)
     panels += [("Fold over rest", "fold over rest (log scale)", folds)] * bool(folds)
-    with mpl.rc_context(style.STYLE):
+    with style.drawing():
         figure, frames = _frames(ds, panels)
         _write_source(figure, _source(ds), _without_fold(ds, shown))
         for axes, (title, label, curves) in zip(frames, panels, strict=False):
@@ -117,7 +117,7 @@ def overlay_figure(datasets: Sequence[xr.Dataset], names: Sequence[str] | None =
     shown = _all_plotted(datasets)
     columns = min(3, max(1, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
-    with mpl.rc_context(style.STYLE):
+    with style.drawing():
         height = 1.15 + 2.75 * rows + 0.22 * math.ceil(len(names) / 4)
         figure = style.new_figure(4.0 * columns + 0.4, height)
         title = "Runs compared: " + ", ".join(names)
