@@ -96,7 +96,7 @@ def exsim_solve(rtol: float = RTOL, atol: float = ATOL) -> Callable[[], np.ndarr
 
     def run() -> np.ndarray:
         trajectory = solve(model, protocol, parameters, times, rtol=rtol, atol=atol)
-        return np.stack([np.asarray(y) for y in trajectory.states], axis=1)
+        return np.asarray(trajectory.states).T
 
     return run
 

@@ -26,7 +26,9 @@ def trajectory_dataset(
     """
     observables = {} if model.spec.card is None else {o.id: o for o in model.spec.card.observables}
     rules = {
-        id: value for id, value in trajectory.computed.items() if id in observables or id not in model.fixed
+        id: values
+        for id, values in zip(model.rule_ids, trajectory.rules, strict=True)
+        if id in observables or id not in model.fixed
     }
     columns = [
         *(("state", id, value) for id, value in zip(model.state_ids, trajectory.states, strict=True)),

@@ -35,6 +35,11 @@ class Model:
         return tuple(p.id for p in self.spec.parameters if p.initial is None)
 
     @cached_property
+    def rule_ids(self) -> tuple[str, ...]:
+        """Ids of what rules compute, in the order in which they are computed."""
+        return tuple(item.id for item in self.spec.assignments)
+
+    @cached_property
     def input_ids(self) -> tuple[str, ...]:
         """Ids of the inputs that a protocol drives, then of the switches in time."""
         return tuple(item.id for item in (*self.spec.inputs, *self.spec.switches))

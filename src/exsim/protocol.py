@@ -17,7 +17,7 @@ from .intensity import intensity_fraction
 from .jax_setup import eqx, jnp
 from .model import Model
 from .model_spec import ModalityCard, ModelCard
-from .shapes import OverTime, Scalar, SegmentNumbers
+from .shapes import Edges, OverTime, PerSegment, Scalar, SegmentNumbers
 from .spec import BolusSpec, BoutSpec, Moment, RunSpec, SubjectSpec
 from .units import Quantity
 
@@ -103,11 +103,11 @@ class Schedule(eqx.Module):
     is allowed on every array.
     """
 
-    edges: Float[Array, "edge"]
+    edges: Edges
     #: One array (segment,) per input of the model.
-    inputs: tuple[Float[Array, "segment"], ...]
+    inputs: tuple[PerSegment, ...]
     #: One array (segment,) per state: what is added at the start of the segment.
-    doses: tuple[Float[Array, "segment"], ...]
+    doses: tuple[PerSegment, ...]
     #: Number of the event at the start of the segment, -1 for none.
     event: Int[Array, "segment"]
 
@@ -139,7 +139,7 @@ class Schedule(eqx.Module):
         rounding = 8 * jnp.finfo(time.dtype).eps * self.edges[-1]
         return jnp.clip(jnp.searchsorted(self.edges, time + rounding, side="right") - 1, 0, self.segments - 1)
 
-    def inputs_at(self, time: Float[Array, "time"]) -> tuple[Float[Array, "time"], ...]:
+    def inputs_at(self, time: OverTime) -> tuple[OverTime, ...]:
         """Return the inputs at model times; on an edge, what follows it."""
         segment = self.segment_of(time)
         return tuple(values[segment] for values in self.inputs)
@@ -220,8 +220,8 @@ def _levels(
     raw: Float[Array, "slot"],
     windows: int,
     levels: list[dict[str, Scalar]],
-    middle: Float[Array, "segment"],
-) -> list[Float[Array, "segment"]]:
+    middle: PerSegment,
+) -> list[PerSegment]:
     start, stop = raw[1 : 1 + windows, None], raw[1 + windows : 1 + 2 * windows, None]
     held = (start <= middle) & (middle < stop)
     result = []
@@ -239,7 +239,7 @@ def _doses(
     first: int,
     starting: Int[Array, "segment"],
     mass_kg: Scalar,
-) -> tuple[Float[Array, "segment"], ...]:
+) -> tuple[PerSegment, ...]:
     doses = {id: jnp.zeros(starting.shape, raw.dtype) for id in model.state_ids}
     for number, bolus in enumerate(protocol.boluses):
         here = (starting == first + number) & (raw[first + number] <= raw[-1]) & (raw[first + number] >= 0)

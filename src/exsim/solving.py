@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
 from typing import Any
@@ -14,6 +14,7 @@ from .jax_setup import diffrax, eqx, jax, jnp
 from .lanes import InScaledTime, LaneTsit5, SegmentController, Timeline, lane_norm
 from .model import Model
 from .protocol import Protocol, Schedule, build_schedule
+from .shapes import OutputTimes, OverTime, ParameterVector
 
 
 class Status(IntEnum):
@@ -42,19 +43,19 @@ class Trajectory(eqx.Module):
     own units.
     """
 
-    time_h: Float[Array, "time"]
-    #: One array (time,) per state, in the order of `Model.state_ids`.
-    states: tuple[Float[Array, "time"], ...]
-    #: What the rules compute, by id.
-    computed: dict[str, Float[Array, "time"]]
-    #: One array (time,) per input, in the order of `Model.input_ids`.
-    inputs: tuple[Float[Array, "time"], ...]
+    time_h: OverTime
+    #: One row per state, in the order of `Model.state_ids`.
+    states: Float[Array, "state time"]
+    #: One row per rule, in the order of `Model.rule_ids`.
+    rules: Float[Array, "rule time"]
+    #: One row per input, in the order of `Model.input_ids`.
+    inputs: Float[Array, "input time"]
     status: Int[Array, ""]
     steps: Int[Array, ""]
     rejected_steps: Int[Array, ""]
     #: The last good time, hours, and the states there.
     reached_h: Float[Array, ""]
-    reached_states: tuple[Float[Array, ""], ...]
+    reached_states: Float[Array, "state"]
 
 
 def _kvaerno5(rtol: Array, atol: Array) -> diffrax.AbstractSolver:
@@ -72,8 +73,8 @@ SOLVERS: dict[str, Callable[[Array, Array], diffrax.AbstractSolver]] = {
 def solve(
     model: Model,
     protocol: Protocol,
-    parameters: Float[Array, "parameter"],
-    times_h: Float[Array, "time"],
+    parameters: ParameterVector,
+    times_h: OutputTimes,
     *,
     method: str = "tsit5",
     rtol: float = 1e-6,
@@ -119,8 +120,7 @@ def _solve(
     times = times_h / model.spec.time_unit_h
     start = [jnp.broadcast_to(y, (1,)) for y in _start(model, parameters)]
     solution = _integrate(model, method, max_steps, schedule, constants, tuple(start), times, rtol, atol)
-    saved, final = solution.ys
-    return _trajectory(model, schedule, scalars, times, saved, final, solution)
+    return _trajectory(model, schedule, scalars, times, solution)
 
 
 def _start(model: Model, parameters: Array) -> tuple[Array, ...]:
@@ -189,7 +189,10 @@ def _integrate(
         y0=start,
         args=Timeline(schedule, constants),
         saveat=diffrax.SaveAt(
-            subs=[diffrax.SubSaveAt(ts=schedule.scaled(times)), diffrax.SubSaveAt(t1=True)]
+            subs=[
+                diffrax.SubSaveAt(ts=schedule.scaled(times), fn=_stacked),
+                diffrax.SubSaveAt(t1=True, fn=_stacked),
+            ]
         ),
         stepsize_controller=controller,
         adjoint=diffrax.ForwardMode(),
@@ -204,27 +207,27 @@ def _first_step(total: Array, rtol: Array) -> Array:
     return 1e-2 * total * jnp.minimum(1.0, rtol**0.2)
 
 
+def _stacked(tau: Array, states: tuple[Array, ...], args: Timeline) -> Array:
+    # One buffer for the outputs instead of one per state: half of the time of a short solve.
+    return jnp.stack(states)
+
+
 def _trajectory(
-    model: Model,
-    schedule: Schedule,
-    constants: dict[str, Array],
-    times: Array,
-    saved: tuple[Array, ...],
-    final: tuple[Array, ...],
-    solution: diffrax.Solution,
+    model: Model, schedule: Schedule, constants: dict[str, Array], times: Array, solution: diffrax.Solution
 ) -> Trajectory:
-    states = tuple(jnp.where(jnp.isfinite(y[:, 0]), y[:, 0], jnp.nan) for y in saved)
+    saved, final = solution.ys
+    states = jnp.where(jnp.isfinite(saved), saved, jnp.nan)[:, :, 0].T
+    reached = final[-1, :, 0]
     inputs = schedule.inputs_at(times)
-    computed = model.computed(jnp, times, inputs, states, constants)
-    reached = tuple(y[-1, 0] for y in final)
+    computed = model.computed(jnp, times, inputs, tuple(states), constants)
     tau = solution.ts[1][-1]
     number = jnp.clip(jnp.floor(tau).astype(int), 0, schedule.segments - 1)
     width = schedule.edges[number + 1] - schedule.edges[number]
     return Trajectory(
         time_h=times * model.spec.time_unit_h,
         states=states,
-        computed={id: jnp.broadcast_to(value, times.shape) for id, value in computed.items()},
-        inputs=inputs,
+        rules=_rows([computed[id] for id in model.rule_ids], times),
+        inputs=_rows(inputs, times),
         status=_status(solution, states, reached),
         steps=solution.stats["num_steps"],
         rejected_steps=solution.stats["num_rejected_steps"],
@@ -233,7 +236,12 @@ def _trajectory(
     )
 
 
-def _status(solution: diffrax.Solution, states: tuple[Array, ...], reached: tuple[Array, ...]) -> Array:
+def _rows(values: Sequence[Any], times: Array) -> Array:
+    rows = [jnp.broadcast_to(jnp.asarray(value, times.dtype), times.shape) for value in values]
+    return jnp.stack(rows) if rows else jnp.zeros((0, *times.shape), times.dtype)
+
+
+def _status(solution: diffrax.Solution, states: Array, reached: Array) -> Array:
     result = solution.result
     codes = {
         Status.DONE: result == diffrax.RESULTS.successful,
@@ -244,7 +252,7 @@ def _status(solution: diffrax.Solution, states: tuple[Array, ...], reached: tupl
     for code, holds in codes.items():
         status = jnp.where(holds, int(code), status)
     # Where steps shrink to nothing beside a huge state, the state is what went wrong.
-    largest = jnp.max(jnp.stack([jnp.abs(y) for y in reached]))
+    largest = jnp.max(jnp.abs(reached))
     blown_up = (status == int(Status.STEP_TOO_SMALL)) & ~(largest < 1e10)
-    lost = (status == int(Status.DONE)) & ~jnp.all(jnp.stack([jnp.all(jnp.isfinite(y)) for y in states]))
+    lost = (status == int(Status.DONE)) & ~jnp.all(jnp.isfinite(states))
     return jnp.where(blown_up | lost, int(Status.NOT_FINITE), status)

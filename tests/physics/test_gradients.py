@@ -40,7 +40,7 @@ def il6(model: Model) -> Callable[[jax.Array], jax.Array]:
         bout = Bout(start_h=start, duration_h=duration, rest_h=0.0, every_h=0.0, levels=levels)
         times = np.array([0.0, *CLOCK_H, 8.0])
         run = solve(model, Protocol((bout,)), numbers[:-3], times, rtol=1e-13, atol=1e-13)
-        return run.states[where][1:-1]
+        return run.states[where, 1:-1]
 
     return at_clock_times
 

@@ -41,7 +41,7 @@ def _exsim(model: Model, bout_start_h: float) -> np.ndarray:
     )
     run = solve(model, Protocol((bout,)), model.nominal(), TIMES_H, rtol=1e-12, atol=1e-13)
     assert int(run.status) == Status.DONE
-    return np.stack([np.asarray(y) for y in run.states], axis=1)
+    return np.asarray(run.states).T
 
 
 def _largest_difference(found: np.ndarray, expected: np.ndarray) -> float:
