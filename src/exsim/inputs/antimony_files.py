@@ -15,7 +15,7 @@ _LOADER = threading.Lock()
 _CREATED_BY = re.compile(r"<!--[^>]*Created by libAntimony[^>]*-->\s*")
 _PLACE = re.compile(r"Error in model string,\s*line (\d+):\s*", re.IGNORECASE)
 _NO_FUNCTION = re.compile(r"'(\w+)' was used as a function")
-_NOISE = re.compile(r"flatten|comp package|'comp'|CompFlattening", re.IGNORECASE)
+_NOISE = re.compile(r"flatten|SBML error\(s\) when creating module", re.IGNORECASE)
 
 
 def antimony_is_installed() -> bool:
@@ -71,14 +71,15 @@ def _load(text: str, statements: AntimonyText, findings: Findings) -> str | None
         antimony.clearPreviousLoads()
         try:
             loaded = antimony.loadAntimonyString(text)
-            if loaded < 0:
+            sbml = antimony.getSBMLString(antimony.getMainModuleName()) if loaded >= 0 else None
+            if not sbml:
                 _explain(antimony.getLastError() or "the text cannot be read", statements, findings)
                 return None
-            sbml = antimony.getSBMLString(antimony.getMainModuleName())
-            if not sbml:
-                _explain(antimony.getLastError() or "no SBML came out of the text", statements, findings)
-                return None
             return _CREATED_BY.sub("", sbml)
+        except UnicodeDecodeError as error:
+            # The loader quotes a piece of the text that ends inside a character.
+            _explain(error.object.decode("utf-8", "replace"), statements, findings)
+            return None
         finally:
             antimony.clearPreviousLoads()
             antimony.freeAll()
@@ -99,13 +100,25 @@ def _explain(message: str, statements: AntimonyText, findings: Findings) -> None
             "define it above the model: function name(x) ... end",
         )
         return
-    for paragraph in _paragraphs(words):
-        id = next((word for word in re.findall(r"'(\w+)'", paragraph) if statements.line_of(word)), None)
-        findings.error(paragraph, id, line if len(_paragraphs(words)) == 1 else statements.line_of(id or ""))
+    if words.startswith("Loop detected") and (cycle := statements.cycle()):
+        findings.error(
+            f"a cycle among rules or values: {' needs '.join(cycle)}",
+            cycle[0],
+            hint="one of them must have a value of its own",
+        )
+        return
+    sentences = _sentences(words)
+    for sentence in sentences:
+        id = next((word for word in re.findall(r"'(\w+)'", sentence) if statements.defines(word)), None)
+        findings.error(sentence, id, line if len(sentences) == 1 and "\n" not in words else None)
 
 
-def _paragraphs(words: str) -> list[str]:
-    """Return the paragraphs of a message, each once, those about flattening left out."""
-    parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n|\n(?=\s*(?:Error|line )\b)", words)]
-    kept = [part for part in dict.fromkeys(parts) if part and not _NOISE.search(part)]
-    return kept or [" ".join(words.split())]
+def _sentences(words: str) -> list[str]:
+    """Return what a message says of this model: each once, without the standard's rules and flattening."""
+    found: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", words):
+        lines = [" ".join(line.split()) for line in paragraph.strip().splitlines()]
+        if not lines or _NOISE.search(paragraph):
+            continue
+        found.append(lines[-1])
+    return list(dict.fromkeys(found)) or [" ".join(words.split())]

@@ -10,15 +10,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from .findings import Findings
+from .model_order import sort_by_use
 
 MAX_TEXT_BYTES = 2_000_000
 #: The loader's time grows with the square of a statement's length.
 MAX_STATEMENT_CHARACTERS = 10_000
 #: Operators that nest when they are repeated; the loader dies on a few thousand.
-MAX_NESTING_OPERATORS = 1_000
+MAX_NESTING_OPERATORS = 400
 MAX_OPEN_BRACKETS = 300
+
+#: The key under which the line of an algebraic rule is kept: it has no id.
+ALGEBRAIC_RULE = "0 ="
 
 _TOKEN = re.compile(
     r"```.*?(?:```|\Z)"
@@ -41,6 +46,8 @@ _UNIT = re.compile(r"^unit\s+([A-Za-z_]\w*)\s*=")
 _MODEL = re.compile(r"^(?:model|module)\s+\*?\s*([A-Za-z_]\w*)")
 _FUNCTION = re.compile(r"^function\s+([A-Za-z_]\w*)")
 _SUBMODEL = re.compile(r"^([A-Za-z_]\w*)\s*:\s*([A-Za-z_]\w*)\s*\(")
+_ALGEBRAIC = re.compile(r"^0\s*=")
+_STRANGE = re.compile(r"[^\x20-\x7e\t\r\n]")
 _IMPORT = re.compile(r"^import\b")
 
 
@@ -72,7 +79,7 @@ class AntimonyText:
     @cached_property
     def _definitions(self) -> dict[str, int]:
         lines: dict[str, int] = {}
-        for id, line, _ in _assignments(self):
+        for id, line, *_ in _assignments(self):
             lines.setdefault(id, line)
         reactions = events = 0
         for item in self.statements:
@@ -84,12 +91,27 @@ class AntimonyText:
                 reactions += not reaction[1]
             elif function := _FUNCTION.match(item.text):
                 lines.setdefault(function[1], item.line)
+            elif _ALGEBRAIC.match(item.text):
+                lines.setdefault(ALGEBRAIC_RULE, item.line)
         return lines
 
     def line_of(self, id: str, *_kinds: str) -> int | None:
         """Return the line that defines an id, else the first that uses it, else None."""
         name = id.split(".")[-1]
         return self._definitions.get(id) or self._first_use.get(id) or self._first_use.get(name)
+
+    def defines(self, id: str) -> bool:
+        """Whether a statement gives an id a value, a rule, a rate law or a trigger."""
+        return id in self._definitions
+
+    def cycle(self) -> list[str] | None:
+        """Return ids that need each other in a circle (closed: a, b, a), or None."""
+        uses: dict[str, list[str]] = {}
+        for id, _, kind, formula in _assignments(self):
+            if kind != "'=":
+                uses.setdefault(id, []).extend(_WORD.findall(formula))
+        cycles = sort_by_use(uses)[1]
+        return cycles[0] if cycles else None
 
     def line_of_call(self, function: str) -> int | None:
         """Return the first line on which a function is called."""
@@ -133,9 +155,9 @@ def read_statements(text: str) -> AntimonyText:
     return AntimonyText(tuple(statements), tuple(words))
 
 
-def _assignments(text: AntimonyText) -> list[tuple[str, int, str]]:
-    """Return (id, line, "=" or ":=" or "'=") of every assignment outside events and functions."""
-    found: list[tuple[str, int, str]] = []
+def _assignments(text: AntimonyText) -> list[tuple[str, int, str, str]]:
+    """Return (id, line, "=" or ":=" or "'=", formula) of every assignment outside events and functions."""
+    found: list[tuple[str, int, str, str]] = []
     in_function = False
     for item in text.statements:
         if in_function:
@@ -145,7 +167,8 @@ def _assignments(text: AntimonyText) -> list[tuple[str, int, str]]:
         elif not _is_other(item.text):
             for part in _split_list(_KEYWORDS.sub("", item.text)):
                 if match := _ASSIGNED.match(part):
-                    found.append((match[1], item.line, "'=" if match[2] else match[3] or "="))
+                    kind = "'=" if match[2] else match[3] or "="
+                    found.append((match[1], item.line, kind, part[match.end() :]))
     return found
 
 
@@ -171,6 +194,13 @@ def check_antimony(text: AntimonyText, findings: Findings) -> None:
     """Note what must not reach the loader, and what it would pass over in silence."""
     models: list[str] = []
     for item in text.statements:
+        if strange := _STRANGE.search(item.text):
+            line = item.line + item.text.count("\n", 0, strange.start())
+            findings.error(
+                f'the character "{strange[0]}" ({strange[0]!a}) is not part of Antimony',
+                line=line,
+                hint="ids are of ASCII letters, digits and _; other letters may stand in comments",
+            )
         if _IMPORT.match(item.text):
             findings.error(
                 "import is refused: a model file may not read other files",
@@ -190,7 +220,8 @@ def check_antimony(text: AntimonyText, findings: Findings) -> None:
                 "write the model out in full",
             )
         _check_size(item, findings)
-    _check_repeated(text, findings)
+    if len(models) < 2:
+        _check_repeated(text, findings)
 
 
 def _check_size(item: Statement, findings: Findings) -> None:
@@ -213,7 +244,8 @@ def _check_size(item: Statement, findings: Findings) -> None:
 
 def _check_repeated(text: AntimonyText, findings: Findings) -> None:
     seen: dict[str, tuple[int, str]] = {}
-    for id, line, kind in [*_assignments(text), *_rate_laws(text)]:
+    given = [entry[:3] for entry in _assignments(text)]
+    for id, line, kind in [*given, *_rate_laws(text)]:
         if id in seen:
             first_line, first_kind = seen[id]
             # A value and a rate rule belong together: start and slope.
@@ -227,28 +259,25 @@ def _check_repeated(text: AntimonyText, findings: Findings) -> None:
             )
         else:
             seen[id] = line, kind
-    units: dict[str, int] = {}
-    for item in text.statements:
-        if match := _UNIT.match(item.text):
-            if match[1] in units:
-                findings.error(
-                    f'unit "{match[1]}" is given twice: first on line {units[match[1]]}, again here',
-                    match[1],
-                    item.line,
-                )
-            units.setdefault(match[1], item.line)
+    for pattern, word in ((_UNIT, "unit"), (_EVENT, "event")):
+        lines: dict[str, int] = {}
+        for item in text.statements:
+            if (match := pattern.match(item.text)) and match[1]:
+                if match[1] in lines:
+                    first = lines[match[1]]
+                    message = f'the {word} "{match[1]}" is given twice: first on line {first}, again here'
+                    findings.error(message, match[1], item.line)
+                lines.setdefault(match[1], item.line)
 
 
 def _rate_laws(text: AntimonyText) -> list[tuple[str, int, str]]:
     """Return (reaction id, line, "rate law") of every named reaction whose rate law is not empty."""
     found = []
-    for item, after in zip(text.statements, (*text.statements[1:], None), strict=True):
+    for item, after in pairwise((*text.statements, Statement("", 0, False))):
         match = _REACTION.match(item.text)
         if not match or not match[1] or _EVENT.match(item.text):
             continue
-        has_law = (
-            after is not None and after.follows_semicolon and after.text and not _ASSIGNED.match(after.text)
-        )
+        has_law = after.follows_semicolon and after.text and not _ASSIGNED.match(after.text)
         found.append((match[1], item.line, "rate law" if has_law else "reaction"))
     return [entry for entry in found if entry[2] == "rate law" or _twice(found, entry[0])]
 

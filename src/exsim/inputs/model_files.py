@@ -93,7 +93,7 @@ def _read_model(
         if sbml is None:
             return None
         data = sbml.encode()
-    outline = scan_xml(data, findings)
+    outline = scan_xml(data, findings, written_by_user=by_user)
     if outline is None:
         return None
     if by_user:
@@ -108,6 +108,9 @@ def _read_model(
 
 
 def _decode(data: bytes, findings: Findings) -> str | None:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        findings.error("the file is UTF-16", line=1, hint="save it as UTF-8")
+        return None
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..formula import Expr, names
 from .findings import Findings
@@ -10,7 +10,12 @@ from .findings import Findings
 
 def ordered(formulas: Mapping[str, Expr]) -> tuple[list[str], list[list[str]]]:
     """Return the ids so that each comes after those it uses, and the cycles (closed: a, b, a)."""
-    uses = {id: sorted(names(tree) & formulas.keys()) for id, tree in formulas.items()}
+    return sort_by_use({id: sorted(names(tree)) for id, tree in formulas.items()})
+
+
+def sort_by_use(uses: Mapping[str, Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Return the keys so that each comes after the keys it uses, and the cycles (closed: a, b, a)."""
+    uses = {id: [other for other in used if other in uses] for id, used in uses.items()}
     order: list[str] = []
     cycles: list[list[str]] = []
     done: set[str] = set()

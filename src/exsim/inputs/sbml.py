@@ -50,6 +50,8 @@ def model_from_sbml(
     rules = {id: item.value for id, item in draft.assignments.items()}
     check_cycles(rules, draft.formulas_at_start(), findings)
     hours = _time_unit(model, findings)
+    if not (draft.parameters or draft.states or draft.assignments):
+        findings.error("the model is empty: it has no parameter, no species and no rule")
     if findings.errors or findings.refusals:
         return None
     analysis = TimeAnalysis(_fixed(draft, rules), rules)

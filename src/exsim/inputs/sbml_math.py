@@ -193,9 +193,10 @@ class MathReader:
     def read(
         self, node: libsbml.ASTNode | None, key: str, names: Mapping[str, str] | None = None
     ) -> Expr | None:
-        """Return the tree of a formula; None where it is missing or not done, which is then noted.
+        """Return the tree of a formula; None where it is missing.
 
-        `key` is the element that the formula belongs to; `names` renames ids (local parameters).
+        What cannot be done is noted, and a number that is not one stands in its place. `key` is the
+        element that the formula belongs to; `names` renames ids (local parameters).
         """
         if node is None:
             return None
@@ -203,17 +204,17 @@ class MathReader:
             tree, _, depth = self._walk(node, {old: (Name(new), 1, 1) for old, new in (names or {}).items()})
         except UnknownConstruct as construct:
             self._findings.refuse(f"{construct} in the formula of {key}", key)
-            return None
+            return Number(math.nan)
         except BadFormula as reason:
             self._findings.error(f"the formula of {key}: {reason}", key)
-            return None
+            return Number(math.nan)
         if depth > MAX_TREE_DEPTH:
             self._findings.error(
                 f"the formula of {key} is nested {depth} deep; {MAX_TREE_DEPTH} is the limit",
                 key,
                 hint="split it into assignment rules",
             )
-            return None
+            return Number(math.nan)
         return tree
 
     def _walk(self, root: libsbml.ASTNode, names: Mapping[str, _Sized]) -> _Sized:

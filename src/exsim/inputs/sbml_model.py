@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import libsbml
 
+from ..errors import nearest
 from ..formula import Call, Expr, Name, Number, add, names
 from ..model_spec import Assignment, Input, Parameter, Reaction, State
 from .findings import Findings
@@ -44,6 +46,19 @@ class _Source:
     driven: frozenset[str]
     event_targets: frozenset[str]
 
+    @cached_property
+    def valued(self) -> frozenset[str]:
+        """Ids that have a value or a rule."""
+        model, formulas = self.model, self.formulas
+        given = [item.getId() for item in model.getListOfParameters() if item.isSetValue()]
+        given += [item.getId() for item in model.getListOfCompartments() if item.isSetSize()]
+        given += [
+            item.getId()
+            for item in model.getListOfSpecies()
+            if item.isSetInitialAmount() or item.isSetInitialConcentration()
+        ]
+        return frozenset(given) | formulas.assignment_rules.keys() | formulas.initial.keys()
+
 
 def draft_model(
     model: libsbml.Model, formulas: Formulas, driven: frozenset[str], findings: Findings
@@ -70,10 +85,11 @@ def draft_model(
 
 def _finite(source: _Source, id: str, value: float | None) -> float | None:
     if value is None or math.isnan(value):
+        match = nearest(id, source.valued - {id})
         source.findings.error(
             f'"{id}" has no value' if value is None else f'the value of "{id}" is not a number',
             id,
-            hint="give it a value, or correct its name where it is misspelt",
+            hint=f'Did you mean "{match}"?  Else give it a value' if match else "give it a value",
         )
     elif math.isinf(value):
         source.findings.error(f'the value of "{id}" is infinite', id)

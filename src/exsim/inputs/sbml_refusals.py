@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libsbml
 
+from .antimony_text import ALGEBRAIC_RULE
 from .findings import Findings
 
 
@@ -12,7 +13,7 @@ def refuse_constructs(document: libsbml.SBMLDocument, findings: Findings) -> Non
     model = document.getModel()
     for rule in model.getListOfRules():
         if rule.isAlgebraic():
-            findings.refuse("an algebraic rule", rule.getId() or None, rule.getLine() or None)
+            findings.refuse("an algebraic rule", ALGEBRAIC_RULE)
     for reaction in model.getListOfReactions():
         _refuse_in_reaction(model, reaction, findings)
     for event in model.getListOfEvents():

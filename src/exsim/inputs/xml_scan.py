@@ -6,18 +6,24 @@ size and declarations are checked here. Nothing is expanded, fetched or kept in 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
+from .antimony_text import ALGEBRAIC_RULE
 from .findings import Findings
+from .mathml_structure import MathmlStructure
 
 MAX_FILE_BYTES = 100_000_000
 MAX_DEPTH = 500
 MAX_FORMULA_NODES = 100_000
 
 _MATHML = "http://www.w3.org/1998/Math/MathML"
+_ELEMENTS = frozenset(
+    {"parameter", "species", "compartment", "reaction", "event", "functionDefinition", "unitDefinition"}
+    | {"assignmentRule", "rateRule", "algebraicRule", "initialAssignment", "model"}
+)
 _ID_ATTRIBUTES = ("id", "variable", "symbol")
-_MATH_SKIPPED = frozenset({"math", "annotation", "semantics", "sep"})
 
 
 @dataclass
@@ -30,8 +36,15 @@ class XmlOutline:
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
     #: id -> line of the first element that carries it.
     first_lines: dict[str, int] = field(default_factory=dict)
+    #: (line, id) of the elements that errors speak of, in their order; "" ends one without an id.
+    elements: list[tuple[int, str]] = field(default_factory=list)
     #: Namespace of a package that the model cannot be read without -> line.
     required_packages: dict[str, int] = field(default_factory=dict)
+
+    def element_at(self, line: int) -> str | None:
+        """Return the id of the element of the model that encloses a line of the XML, or None."""
+        index = bisect_right(self.elements, (line, "\uffff")) - 1
+        return self.elements[index][1] or None if index >= 0 and line > 0 else None
 
     def line_of(self, id: str, *kinds: str) -> int | None:
         """Return the line of the element of these kinds (any, if none is named) with an id."""
@@ -46,11 +59,12 @@ class _Stop(Exception):
 
 
 class _Scan:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, with_lines: bool) -> None:
         self.outline = XmlOutline()
+        self._with_lines = with_lines
         self._findings = findings
         self._depth = 0
-        self._math_depth: int | None = None
+        self._math: MathmlStructure | None = None
         self._math_nodes = 0
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
@@ -59,7 +73,8 @@ class _Scan:
         self.parser.EndElementHandler = self._end
 
     def stop(self, message: str, hint: str | None = None) -> None:
-        self._findings.error(message, line=self.parser.CurrentLineNumber, hint=hint)
+        line = self.parser.CurrentLineNumber if self._with_lines else None
+        self._findings.error(message, line=line, hint=hint)
         raise _Stop
 
     def _doctype(self, *_: object) -> None:
@@ -76,26 +91,32 @@ class _Scan:
             self.stop(
                 f"elements are nested more than {MAX_DEPTH} deep", "split the formula into assignment rules"
             )
-        if namespace == _MATHML:
-            self._math(local)
+        if self._math is not None or (namespace == _MATHML and local == "math"):
+            self._in_formula(local if namespace == _MATHML else name)
             return
         self.outline.counts[local] = self.outline.counts.get(local, 0) + 1
+        if local in _ELEMENTS:
+            id = next((attributes[name] for name in _ID_ATTRIBUTES if name in attributes), "")
+            self.outline.elements.append((line, "" if local == "model" else id))
         for attribute in _ID_ATTRIBUTES:
             if attribute in attributes:
                 id = attributes[attribute]
                 self.outline.lines.setdefault((local, id), line)
                 self.outline.first_lines.setdefault(id, line)
+        if local == "algebraicRule":
+            self.outline.first_lines.setdefault(ALGEBRAIC_RULE, line)
         if local == "sbml":
             for attribute, value in attributes.items():
                 package, _, word = attribute.rpartition(" ")
                 if word == "required" and package and value.strip() in ("true", "1"):
                     self.outline.required_packages[package] = line
 
-    def _math(self, local: str) -> None:
-        if local == "math":
-            self._math_depth, self._math_nodes = self._depth, 0
-        elif local not in _MATH_SKIPPED:
-            self._math_nodes += 1
+    def _in_formula(self, element: str) -> None:
+        if self._math is None:
+            self._math, self._math_nodes = MathmlStructure(), 0
+        if (wrong := self._math.start(element)) is not None:
+            self.stop(f"a formula is not put together as MathML asks: {wrong}")
+        self._math_nodes += 1
         if self._math_nodes > MAX_FORMULA_NODES:
             self.stop(
                 f"a formula has more than {MAX_FORMULA_NODES:,} parts", "split it into assignment rules"
@@ -103,14 +124,22 @@ class _Scan:
 
     def _end(self, _: str) -> None:
         self._depth -= 1
+        if self._math is not None:
+            if (wrong := self._math.end()) is not None:
+                self.stop(f"a formula is not put together as MathML asks: {wrong}")
+            if self._math.finished:
+                self._math = None
 
 
-def scan_xml(data: bytes, findings: Findings) -> XmlOutline | None:
-    """Scan the bytes of an SBML file; None if it must not be read, with the reason in `findings`."""
+def scan_xml(data: bytes, findings: Findings, *, written_by_user: bool = True) -> XmlOutline | None:
+    """Scan the bytes of an SBML file; None if it must not be read, with the reason in `findings`.
+
+    Lines are given only for what the user wrote, not for SBML that was made from another file.
+    """
     if len(data) > MAX_FILE_BYTES:
         findings.error(f"the file has {len(data) / 1e6:.0f} MB; {MAX_FILE_BYTES / 1e6:.0f} MB are the limit")
         return None
-    scan = _Scan(findings)
+    scan = _Scan(findings, written_by_user)
     try:
         scan.parser.Parse(data, True)
     except _Stop:
