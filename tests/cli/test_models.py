@@ -50,6 +50,12 @@ def test_the_card_as_text_shows_what_the_json_holds(output):
         assert parameter["grade"] in line
 
 
+def test_a_species_that_starts_at_a_parameter_shows_its_value(output):
+    card = json.loads(output("il6_axis", json_output=True))
+    rest = {parameter["id"]: parameter["value"] for parameter in card["parameter_list"]}["IL6_rest"]
+    assert {species["id"]: species["initial"] for species in card["species"]}["IL6"] == rest
+
+
 def test_an_unknown_model_is_an_error_with_a_way_out():
     with pytest.raises(ExsimError, match="il6_axis"):
         models("il6_axes", json_output=False)

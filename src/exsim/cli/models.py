@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api import load_model
-from ..formula import Number
+from ..formula import Expr, Name, Number
 from ..inputs.shipped import shipped_models
 from ..model_spec import DRIVERS, ModelCard, ModelSpec
 
@@ -60,6 +60,7 @@ def _card(model: ModelSpec) -> dict[str, Any]:
     entries = dict(card.parameters)
     named: list[Any] = [*model.states, *model.assignments, *model.parameters, *model.inputs]
     units = {item.id: item.unit for item in named}
+    values = {parameter.id: parameter.value for parameter in model.parameters}
     return {
         **_listing(model),
         "description": card.description.strip(),
@@ -72,7 +73,7 @@ def _card(model: ModelSpec) -> dict[str, Any]:
             {
                 "id": state.id,
                 "unit": state.unit,
-                "initial": state.initial.value if isinstance(state.initial, Number) else None,
+                "initial": _initial(state.initial, values),
             }
             for state in model.states
         ],
@@ -107,6 +108,13 @@ def _card(model: ModelSpec) -> dict[str, Any]:
             for parameter in model.parameters
         ],
     }
+
+
+def _initial(tree: Expr, values: dict[str, float | None]) -> float | None:
+    # A number, or the parameter that holds it; None where a formula computes it.
+    if isinstance(tree, Number):
+        return tree.value
+    return values.get(tree.id) if isinstance(tree, Name) else None
 
 
 def _card_text(model: ModelSpec) -> list[str]:
