@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .errors import Problem, UnitError, nearest
 
@@ -245,7 +245,7 @@ def dimension_words(unit: str) -> str:
     for known, words in _DIMENSION_WORDS.items():
         if parse_unit(known).dimensionality == dimension:
             return words
-    powers = sorted((name, int(power)) for name, power in dimension.items())
+    powers = sorted((name, int(cast(float, power))) for name, power in dimension.items())
     return " * ".join(name if power == 1 else f"{name}^{power}" for name, power in powers)
 
 

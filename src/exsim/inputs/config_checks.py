@@ -79,6 +79,13 @@ def meaning_problems(source: ConfigSource, values: dict[str, Any]) -> ConfigFind
     output = _view(OutputSpec, values.get("output"), ("until",))
     until_h = None if output is None else output.until.to("h")
     bouts: _Bouts = [(("protocol", "bout", index), item) for index, item in _entries(protocol, "bout")]
+    if any(
+        len(list(_entries(protocol, key))) > MAX_STRETCHES for key in ("bout", "intake", "infusion", "bolus")
+    ):
+        found.refuse(
+            "the protocol is too long", ("protocol",), f"at most {MAX_STRETCHES:,} entries of each kind"
+        )
+        return found
     ends_h = _check_windows(found, bouts, until_h)
     _check_intensities(found, bouts, values.get("subject"))
     _check_person(found, values.get("subject"), bouts)
@@ -190,6 +197,8 @@ def _check_overlaps(found: ConfigFindings, windows: list[_Window]) -> None:
 def _check_intensities(found: ConfigFindings, bouts: _Bouts, subject: Any) -> None:
     for path, values in bouts:
         bout = _view(BoutSpec, values, ("intensity", "modality"), start="0 h")
+        if bout is None and not isinstance(values.get("intensity"), str):
+            bout = _view(BoutSpec, values, ("intensity",), start="0 h")  # a number is judged without the rest
         if bout is None or "intensity" not in values:
             continue
         person = _person_for(bout, subject)
@@ -209,7 +218,7 @@ def _check_intensities(found: ConfigFindings, bouts: _Bouts, subject: Any) -> No
             found.warn(f"{fraction:.0%} of VO2max for {lasts_h:.3g} h: nobody holds that for an hour", place)
         if lasts_h > 48.0:
             found.warn(f"one bout of {lasts_h:.4g} h", (*path, "duration"))
-        if "legs" in values and bout.modality != "knee_extension":
+        if values.get("legs") == 1 and bout.modality != "knee_extension":
             found.refuse(
                 f"legs is for knee_extension, not for {bout.modality}", (*path, "legs"), "leave it out"
             )

@@ -15,6 +15,8 @@ from ..spec import Moment, RunSpec
 from .config_source import ConfigSource
 from .toml_lines import KeyPath
 
+#: The nearest key is looked for in this many complaints: 50 are shown, and each look takes time.
+_MOST_HINTS = 200
 _WANTED = {
     "float_type": "a number",
     "int_type": "a whole number",
@@ -49,26 +51,27 @@ def structure_problems(
     source: ConfigSource, values: dict[str, Any], errors: list[ErrorDetails]
 ) -> list[Problem]:
     """Return one problem for each complaint; a key that was misspelt is not missing as well."""
+    hinted = errors[:_MOST_HINTS]
     misspelt = {
         (*error["loc"][:-1], match)
-        for error in errors
+        for error in hinted
         if error["type"] == "extra_forbidden"
         and (match := nearest(str(error["loc"][-1]), _known_keys(error["loc"][:-1]))) is not None
     }
     problems = [
-        _problem(source, values, error)
-        for error in errors
+        _problem(source, values, error, hints=number < _MOST_HINTS)
+        for number, error in enumerate(errors)
         if not (error["type"] == "missing" and error["loc"] in misspelt)
     ]
     return sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0))
 
 
-def _problem(source: ConfigSource, values: dict[str, Any], error: ErrorDetails) -> Problem:
+def _problem(source: ConfigSource, values: dict[str, Any], error: ErrorDetails, *, hints: bool) -> Problem:
     path = _within(values, error["loc"])
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     key = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
-        return source.problem(f'unknown key "{key}"', path, _hint_for_unknown(path))
+        return source.problem(f'unknown key "{key}"', path, _hint_for_unknown(path) if hints else None)
     if kind == "missing":
         where = f"under [{_dotted(path[:-1])}]" if len(path) > 1 else "at the top of the file"
         return source.problem(f'"{key}" is missing', path, f"write {_EXAMPLES.get(key, key)} {where}")

@@ -19,6 +19,8 @@ MAX_CONFIG_BYTES = 1_000_000
 # tomllib takes time in proportion to the square of the parts of one dotted key.
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _MANY_PARTS = re.compile(rf"(?<![\w.-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{64}}")
+# Tables whose keys are the model's names, which may be digits.
+_FREE_TABLES = ("parameter", "baseline")
 _KEY_PART = r'(?:"[^"]+"|[^."\s][^."]*)'
 _POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _QUOTES = 'text stands in quotes, and so does a number with a unit: model = "il6_axis", duration = "60 min"'
@@ -264,5 +266,7 @@ def _replaced(values: Any, parts: list[str], new: Any) -> tuple[Any, KeyPath] | 
         return [*values[:index], inner[0], *values[index + 1 :]], (index, *inner[1])
     if not isinstance(values, dict):
         return f'"{part}" is asked for inside a plain value'
+    if part not in values and len(parts) > 1 and parts[1].isdigit() and part not in _FREE_TABLES:
+        return f'no entry "{parts[1]}": there are none'
     inner = _replaced(values.get(part, {} if len(parts) > 1 else None), parts[1:], new)
     return inner if isinstance(inner, str) else ({**values, part: inner[0]}, (part, *inner[1]))
