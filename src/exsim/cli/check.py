@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import MAX_PROBLEMS_SHOWN, InputError, Problem, RefusedError
 from ..inputs.config import check_against_model, read_config
 from ..inputs.model_files import ANTIMONY, CARD, SBML, load_model
+from ..inputs.shipped import shipped_models
 from ..model_spec import ModelSpec
 
 EXIT_OK, EXIT_INPUT, EXIT_REFUSED = 0, 3, 4
@@ -62,12 +63,14 @@ def _kind(path: Path) -> str:
     folder = path if path.is_dir() else path.parent if path.name == CARD else None
     if folder is not None and any((folder / name).is_file() for name in (ANTIMONY, SBML)):
         return "model"
+    if str(path) in shipped_models() and not path.exists():
+        return "model"
     return {".ant": "model", ".xml": "model", ".sbml": "model", ".csv": "evidence"}.get(path.suffix, "config")
 
 
 def _warnings(path: Path, kind: str) -> tuple[str, ...]:
     if kind == "model":
-        return load_model(path.parent if path.name == CARD else path).warnings
+        return load_model(path.parent if path.name == CARD else str(path)).warnings
     if kind == "evidence":
         from ..inputs.evidence_table import read_evidence
 

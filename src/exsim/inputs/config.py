@@ -16,6 +16,7 @@ from .config_source import ConfigSource, apply_overrides, parse, read_source
 from .config_text import to_toml
 from .model_checks import check_against_model
 from .run_names import check_run_name, colliding_names
+from .shipped import shipped_configs, shipped_folder
 
 __all__ = ["LoadedConfig", "check_against_model", "read_config", "refuse_colliding_names", "to_toml"]
 
@@ -39,10 +40,11 @@ class LoadedConfig:
 def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     """Read a run configuration, check all that can be known without its model.
 
+    `path` may also be the name of a shipped config, such as "marathon", if there is no file of that name.
     `overrides` are `--set` strings such as "protocol.bout.0.duration='4 h'" or "solver.rtol=1e-8".
     Raises ConfigError with every problem of the file.
     """
-    path = Path(path)
+    path = _found(Path(path))
     name = check_run_name(path.stem, str(path))
     source = read_source(path)
     source, values, problems = apply_overrides(source, parse(source), overrides)
@@ -59,6 +61,12 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     return LoadedConfig(
         spec, path, name, source.text, source.sha256, source.repairs, tuple(found.warnings), source
     )
+
+
+def _found(path: Path) -> Path:
+    if path.exists() or path.name != str(path) or f"simulate/{path}.toml" not in shipped_configs():
+        return path
+    return shipped_folder("configs") / "simulate" / f"{path}.toml"
 
 
 def _check_version(source: ConfigSource, version: object) -> None:
