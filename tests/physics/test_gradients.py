@@ -54,7 +54,7 @@ def _central_differences(function: Callable, at: np.ndarray, index: int) -> list
     return found
 
 
-def test_il6_gradients_by_every_parameter_and_the_bout_equal_differences(model: Model, il6) -> None:  # noqa: ANN001
+def test_il6_gradients_by_every_parameter_and_the_bout_equal_differences(model: Model, il6) -> None:
     with jax.enable_x64(True):
         at = np.concatenate([model.nominal(), list(BOUT.values())])
         tangent = jax.jit(lambda x, v: jax.jvp(il6, (x,), (v,))[1])
