@@ -15,7 +15,7 @@ from ..model_spec import ModelCard, ModelSpec
 from .antimony_files import antimony_is_installed, convert_antimony
 from .findings import Findings
 from .model_card import CardFile, complete_card, read_card
-from .model_limits import check_limits
+from .model_limits import check_elements
 from .sbml import SbmlText, model_from_sbml
 from .shipped import shipped_model, shipped_models
 from .xml_scan import MAX_FILE_BYTES, scan_xml
@@ -98,7 +98,7 @@ def _read_model(
         return None
     if by_user:
         findings.line_of = outline.line_of
-    check_limits(outline, findings)
+    check_elements(outline, findings)
     if findings.errors:
         return None
     sbml = _decode(data, findings)

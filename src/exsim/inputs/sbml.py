@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..formula import Expr, names, uses_time
 from ..model_spec import ModelSpec
 from .findings import Findings
+from .model_limits import check_size
 from .model_order import check_cycles, ordered
 from .sbml_document import read_document
 from .sbml_events import timed_events
@@ -53,6 +54,9 @@ def model_from_sbml(
     if not (draft.parameters or draft.states or draft.assignments):
         findings.error("the model is empty: it has no parameter, no species and no rule")
     if findings.errors or findings.refusals:
+        return None
+    check_size(draft, findings)
+    if findings.errors:
         return None
     analysis = TimeAnalysis(_fixed(draft, rules), rules)
     events = timed_events(formulas.events, draft, analysis, findings)
