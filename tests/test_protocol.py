@@ -68,8 +68,7 @@ def test_times_relative_to_the_end_follow_the_last_bout(turnover_model) -> None:
 def test_a_bolus_stands_at_its_time_and_one_beyond_the_end_never_comes(turnover_model) -> None:  # noqa: ANN001
     boluses = (Bolus(time_h=2.0, amount=5.0, state="y"), Bolus(time_h=9.0, amount=7.0, state="y"))
     schedule = _schedule(turnover_model, Protocol(boluses=boluses), 4.0)
-    (doses,) = schedule.doses
-    assert doses.tolist() == [0.0, 5.0, 0.0]
+    assert schedule.doses["y"].tolist() == [0.0, 5.0, 0.0]
 
 
 def test_scaled_time_and_back_agree(turnover_model) -> None:  # noqa: ANN001

@@ -106,8 +106,8 @@ class Schedule(eqx.Module):
     edges: Edges
     #: One array (segment,) per input of the model.
     inputs: tuple[PerSegment, ...]
-    #: One array (segment,) per state: what is added at the start of the segment.
-    doses: tuple[PerSegment, ...]
+    #: What is added at the start of each segment, for each state that is ever dosed.
+    doses: dict[str, PerSegment]
     #: Number of the event at the start of the segment, -1 for none.
     event: Int[Array, "segment"]
 
@@ -131,7 +131,10 @@ class Schedule(eqx.Module):
     @property
     def _jumps(self) -> Array:
         # Whether a state jumps at the start of each segment.
-        return jnp.stack([dose != 0 for dose in self.doses]).any(axis=0) | (self.event >= 0)
+        jumps = self.event >= 0
+        for dose in self.doses.values():
+            jumps = jumps | (dose != 0)
+        return jumps
 
     def segment_of(self, time: OverTime) -> SegmentNumbers:
         """Return the segment that each time belongs to; a time on an edge belongs to the later one."""
@@ -181,7 +184,7 @@ def build_schedule(
     number = starting - first_event
     is_event = (number >= 0) & (number < len(event_times))
     event = jnp.where(is_event & fires[jnp.clip(number, 0, len(event_times))], number, -1)
-    return Schedule(edges, tuple(inputs), _doses(model, protocol, raw, first_bolus, starting, mass), event)
+    return Schedule(edges, tuple(inputs), _doses(protocol, raw, first_bolus, starting, mass), event)
 
 
 def _body_mass_kg(model: Model, constants: dict[str, Array]) -> Scalar:
@@ -233,20 +236,19 @@ def _levels(
 
 
 def _doses(
-    model: Model,
     protocol: Protocol,
     raw: Float[Array, "slot"],
     first: int,
     starting: Int[Array, "segment"],
     mass_kg: Scalar,
-) -> tuple[PerSegment, ...]:
-    doses = {id: jnp.zeros(starting.shape, raw.dtype) for id in model.state_ids}
+) -> dict[str, PerSegment]:
+    doses = {bolus.state: jnp.zeros(starting.shape, raw.dtype) for bolus in protocol.boluses}
     for number, bolus in enumerate(protocol.boluses):
         here = (starting == first + number) & (raw[first + number] <= raw[-1]) & (raw[first + number] >= 0)
         doses[bolus.state] = doses[bolus.state] + jnp.where(
             here, bolus.amount * mass_kg**bolus.mass_power, 0.0
         )
-    return tuple(doses[id] for id in model.state_ids)
+    return doses
 
 
 def _firing(model: Model, raw: Float[Array, "slot"], first: int, last: Scalar) -> Array:

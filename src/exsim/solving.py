@@ -131,7 +131,10 @@ def _start(model: Model, parameters: Array) -> tuple[Array, ...]:
 def _jump(model: Model, here: Timeline, states: tuple[Array, ...]) -> tuple[Array, ...]:
     """Return the states after the doses and the event at the start of a segment."""
     schedule, segment = here.schedule, here.segment
-    dosed = tuple(y + dose[segment] for y, dose in zip(states, schedule.doses, strict=True))
+    dosed = tuple(
+        y + schedule.doses[id][segment] if id in schedule.doses else y
+        for id, y in zip(model.state_ids, states, strict=True)
+    )
     if not model.spec.events:
         return dosed
     time = schedule.edges[segment]
@@ -177,7 +180,8 @@ def _integrate(
 ) -> diffrax.Solution:
     derivative, jump = _terms(model)
     widths = jax.lax.stop_gradient(schedule.edges[1:] - schedule.edges[:-1])
-    solver = InScaledTime(SOLVERS[method](rtol, atol), jump)
+    something_jumps = bool(schedule.doses or model.spec.events)
+    solver = InScaledTime(SOLVERS[method](rtol, atol), jump if something_jumps else None)
     controller = SegmentController(diffrax.PIDController(rtol=rtol, atol=atol, norm=lane_norm), widths)
     end = jnp.asarray(schedule.segments, times.dtype)
     return diffrax.diffeqsolve(

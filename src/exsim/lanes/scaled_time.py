@@ -8,6 +8,7 @@ and fitted, and a segment may have length 0. What jumps does so between segments
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from jaxtyping import Array
@@ -54,11 +55,12 @@ class Timeline(eqx.Module):
 class InScaledTime(diffrax.AbstractAdaptiveSolver):
     """Lets any solver step in scaled time and makes the jumps at the starts of segments.
 
-    `jump` gives the state after what happens at the start of a segment: (timeline, state) -> state.
+    `jump` gives the state after what happens at the start of a segment, (timeline, state) -> state;
+    None where no state ever jumps.
     """
 
     solver: diffrax.AbstractSolver
-    jump: Callable[..., Lanes] = eqx.field(static=True)
+    jump: Callable[..., Lanes] | None = eqx.field(static=True)
 
     @property
     def term_structure(self) -> Any:
@@ -93,7 +95,8 @@ class InScaledTime(diffrax.AbstractAdaptiveSolver):
     ) -> Any:
         """Step from tau `t0` to tau `t1`, which lie in one segment, after what jumps at its start."""
         here = args.at(t0)
-        y0 = jax.lax.cond(made_jump, lambda: self.jump(here, y0), lambda: y0)
+        if self.jump is not None:
+            y0 = jax.lax.cond(made_jump, partial(self.jump, here), lambda y: y, y0)
         return self.solver.step(terms, here.time(t0), here.time(t1), y0, here, solver_state, made_jump)
 
 
