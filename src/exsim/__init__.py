@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .api import load_model, simulate
 
-__version__ = "0.1.0"
-__all__ = ["load_model", "simulate"]
+__all__ = ["__version__", "load_model", "simulate"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in ("load_model", "simulate"):
         from . import api
 
         return getattr(api, name)

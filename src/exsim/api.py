@@ -41,7 +41,8 @@ def run_study(study: Study) -> Run:
     """Simulate a study that was read. Raises SolveError if the end is not reached."""
     from .workflows import run_simulation
 
-    return run_simulation(study.config.spec, study.model, study.config.name)
+    config = study.config
+    return run_simulation(config.spec, study.model, config.name, config.spec.label or config.question)
 
 
 def simulate(config: str | Path, overrides: Sequence[str] = ()) -> Run:

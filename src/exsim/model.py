@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from .evaluation import Evaluator, Value, hoist
 from .formula import Expr, names, uses_time
-from .model_spec import ModelSpec
+from .model_spec import Assignment, Input, ModelSpec, Parameter, State
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,13 @@ class Model:
     """A model in the form that the integrator takes. Holds no arrays; equal by its spec."""
 
     spec: ModelSpec
+
+    def __repr__(self) -> str:
+        return f"Model({self.spec.name}: {len(self.state_ids)} states, {len(self.parameter_ids)} parameters)"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # What notebooks and test tools show: the same line, not thousands of tree nodes.
+        printer.text(repr(self))
 
     @cached_property
     def state_ids(self) -> tuple[str, ...]:
@@ -42,15 +50,19 @@ class Model:
     @cached_property
     def input_ids(self) -> tuple[str, ...]:
         """Ids of the inputs that a protocol drives, then of the switches in time."""
-        return tuple(item.id for item in (*self.spec.inputs, *self.spec.switches))
+        return tuple(item.id for item in self.spec.inputs) + tuple(item.id for item in self.spec.switches)
 
     @cached_property
     def units(self) -> dict[str, str]:
         """Unit of every state, rule, parameter and input, by id."""
         spec = self.spec
-        return {
-            item.id: item.unit for item in (*spec.parameters, *spec.inputs, *spec.assignments, *spec.states)
-        }
+        items: tuple[Parameter | Input | Assignment | State, ...] = (
+            *spec.parameters,
+            *spec.inputs,
+            *spec.assignments,
+            *spec.states,
+        )
+        return {item.id: item.unit for item in items}
 
     def nominal(self, replaced: Mapping[str, float] | None = None) -> np.ndarray:
         """Return the parameter values of the model file, some of them replaced; shape (parameter,)."""
@@ -96,7 +108,7 @@ class Model:
         """Return all that does not change during a solve: parameters, and what follows from them."""
         at_start = self.start(xp, parameters, [0.0] * len(self.input_ids))
         # In the order of the model, never of a set: the compiled program is found again by its text.
-        items = (*self.spec.parameters, *self.spec.assignments)
+        items: tuple[Parameter | Assignment, ...] = (*self.spec.parameters, *self.spec.assignments)
         values = {item.id: at_start.named(item.id) for item in items if item.id in self.fixed}
         _, _, parts = self._prepared
         evaluate = Evaluator(xp, values)

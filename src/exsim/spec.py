@@ -156,7 +156,9 @@ class BoutSpec(_Spec):
     repeat: RepeatSpec | None = None
     legs: Annotated[Literal[1, 2], WHOLE] = Field(2, description="knee extension: how many legs work")
     active_muscle: Mass | None = Field(
-        None, description="working muscle, in place of the model's own for the modality"
+        None,
+        description="working muscle of a person of the model's reference body mass, in place of the"
+        " modality's own; like that, it is scaled with body mass",
     )
     whole_body_intensity: float | None = Field(
         None,

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from . import __version__
 from .datasets import trajectory_dataset
 from .errors import SolveError
 from .formula import names
@@ -18,6 +17,7 @@ from .model_spec import ModelSpec
 from .protocol import Protocol, compile_protocol
 from .solving import STATUS_TEXT, Status, Trajectory, solve
 from .spec import RunSpec, SolverSpec
+from .version import __version__
 
 #: What a second try tightens the tolerances by when a concentration fell below zero.
 TIGHTENED = 1e-2
@@ -33,9 +33,10 @@ class Run:
     warnings: tuple[str, ...]
 
 
-def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str) -> Run:
+def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str = "") -> Run:
     """Simulate one checked config and return its labelled curves.
 
+    `name` and `title` are put on the curves; without a title the model's own stands there.
     Raises SolveError, with the time reached and what to do, if the end is not reached.
     """
     model = compile_model(model_spec)
@@ -57,7 +58,7 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str) -> Run:
         "wall_s": time.monotonic() - started[0],
         "cpu_s": time.process_time() - started[1],
     }
-    attributes = {"config": name, "exsim_version": __version__}
+    attributes = {"config": name, "exsim_version": __version__} | ({"title": title} if title else {})
     dataset = trajectory_dataset(model, protocol, trajectory, attributes)
     return Run(dataset, solver, (*model_spec.warnings, *warnings))
 
@@ -66,7 +67,8 @@ def output_times_h(spec: RunSpec) -> np.ndarray:
     """Return the output times of a config in hours, 0 first, the end of the simulation last."""
     until = spec.output.until.to("h")
     if spec.output.times is not None:
-        times = np.array(sorted(item.to("h") for item in spec.output.times))
+        end_h = spec.protocol.end_h
+        times = np.array(sorted(item.hours(end_h) for item in spec.output.times))
     else:
         every = spec.output.every.to("h")
         times = np.arange(int(np.floor(until / every * (1 + 1e-12))) + 1) * every

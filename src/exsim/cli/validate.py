@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from ..api import Study, load_model, run_study
 from ..errors import ConfigError, EvidenceError, Problem, SolveError
 from ..evidence import NOT_SCORED, Score, Summary, needs, not_scored, score_case, summarise
@@ -23,6 +22,7 @@ from ..model_spec import ModelSpec
 from ..outputs.files import Content, prepare_run_folder, read_record, write_run
 from ..outputs.run_record import Stopwatch, build_record
 from ..outputs.tables import csv_bytes
+from ..version import __version__
 from .session import start_jax
 
 if TYPE_CHECKING:

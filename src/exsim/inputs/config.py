@@ -36,6 +36,12 @@ class LoadedConfig:
     warnings: tuple[str, ...] = ()
     source: ConfigSource | None = None
 
+    @property
+    def question(self) -> str:
+        """The comment that the file opens with: the question that the config answers, or ""."""
+        first = self.text.lstrip().partition("\n")[0]
+        return first.lstrip("# ").strip() if first.startswith("#") and not first.startswith("#:") else ""
+
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     """Read a run configuration, check all that can be known without its model.
