@@ -13,7 +13,7 @@ from .datasets import trajectory_dataset
 from .errors import SolveError
 from .formula import names
 from .model import Model, compile_model
-from .model_spec import ModelSpec
+from .model_spec import ModelCard, ModelSpec
 from .protocol import Protocol, compile_protocol
 from .solving import STATUS_TEXT, Status, Trajectory, solve
 from .spec import RunSpec, SolverSpec
@@ -54,6 +54,8 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str =
         "precision": spec.solver.precision,
         "steps": int(trajectory.steps),
         "rejected_steps": int(trajectory.rejected_steps),
+        # Values between -atol and 0 are kept as they are, and counted.
+        "values_below_zero": sum(int((curve < 0).sum()) for _, curve in _amounts(model, trajectory)),
         "status": STATUS_TEXT[Status(int(trajectory.status))],
         "wall_s": time.monotonic() - started[0],
         "cpu_s": time.process_time() - started[1],
@@ -162,14 +164,25 @@ def _solve_with_fallbacks(
     return trajectory, method, warnings
 
 
+def _amounts(model: Model, trajectory: Trajectory) -> list[tuple[str, np.ndarray]]:
+    # The curves of what starts at zero or above and cannot be negative: species, and parameters with
+    # a rate rule that a lab measures or a dose raises, as the card says.
+    card = model.spec.card or ModelCard(title="")
+    named = {item.id for item in card.observables} | {state for _, state in card.boluses}
+    return [
+        (state.id, curve)
+        for state, curve in zip(model.spec.states, np.asarray(trajectory.states), strict=True)
+        if (state.kind != "parameter" or state.id in named) and curve[0] >= 0
+    ]
+
+
 def _below_zero(model: Model, trajectory: Trajectory, atol: float) -> list[tuple[str, float, float]]:
-    # Species that started at zero or above and fell below -atol: (id, lowest value, time in hours).
-    found = []
-    for state, values in zip(model.spec.states, trajectory.states, strict=True):
-        curve = np.asarray(values)
-        if state.kind != "parameter" and curve[0] >= 0 and curve.min() < -atol:
-            found.append((state.id, float(curve.min()), float(trajectory.time_h[curve.argmin()])))
-    return found
+    # What fell below -atol: (id, lowest value, time in hours).
+    return [
+        (id, float(curve.min()), float(trajectory.time_h[curve.argmin()]))
+        for id, curve in _amounts(model, trajectory)
+        if curve.min() < -atol
+    ]
 
 
 def _failure(
