@@ -29,7 +29,7 @@ def suites() -> Path:
 
 
 @pytest.fixture(scope="session")
-def turnover_model():  # noqa: ANN201
+def turnover_model():
     """Return y' = k_in u - k y, y(0) = 1, with the input u driven by the intensity of a bout."""
     from exsim.formula import Call, Name, Number
     from exsim.model import compile_model

@@ -31,7 +31,7 @@ def test_every_operator_of_the_formulas_has_a_translation() -> None:
         ("sqrt", (9.0,), 3.0),
     ],
 )
-def test_an_operator_gives_its_textbook_value(xp, op, arguments, expected) -> None:  # noqa: ANN001
+def test_an_operator_gives_its_textbook_value(xp, op, arguments, expected) -> None:
     with jax.enable_x64(True):
         values = {f"x{i}": xp.asarray(value) for i, value in enumerate(arguments)}
         result = Evaluator(xp, values)(Call(op, tuple(Name(id) for id in values)))

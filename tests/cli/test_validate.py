@@ -109,7 +109,7 @@ def test_table_forest_and_record_are_written(study, result):
     folder = study / json.loads(result.stdout)["folder"]
     assert folder == study / "runs" / "validate-two_compartment"
     assert (folder / "forest.png").read_bytes().startswith(b"\x89PNG")
-    with open(folder / "scores.csv", newline="") as file:
+    with open(folder / "scores.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == [row.split(",")[0] for row in ROWS]
     assert float(rows[0]["model"]) == pytest.approx(100.0, rel=1e-5)

@@ -11,20 +11,20 @@ import pytest
 from exsim.lanes import LaneTsit5
 
 
-def _oscillator(time, y, args):  # noqa: ANN001, ANN202
+def _oscillator(time, y, args):
     # Two coupled species with a known solution: y0 = exp(-t) cos 3t, y1 = exp(-t) sin 3t.
     a, b = y
     return -a - 3.0 * b, 3.0 * a - b
 
 
-def _step(solver, y0, h):  # noqa: ANN001, ANN202
+def _step(solver, y0, h):
     term = diffrax.ODETerm(_oscillator)
     first = solver.init(term, jnp.asarray(0.0), h, y0, None)
     return solver.step(term, jnp.asarray(0.0), h, y0, None, first, made_jump=False)
 
 
 @pytest.fixture(autouse=True)
-def _double_precision():  # noqa: ANN202
+def _double_precision():
     with jax.enable_x64(True):
         yield
 

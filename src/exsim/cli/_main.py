@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -113,6 +114,10 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 def run(argv: list[str]) -> int:
     """Parse and run one command; every ending becomes an exit code and a message on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without UTF-8 shows a question mark for a letter that it lacks.
+            stream.reconfigure(errors="replace")
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as ending:
