@@ -25,24 +25,22 @@ def trajectory_dataset(
     done as JSON lists: `bouts`, `infusions`, `boluses`, with times in hours.
     """
     observables = {} if model.spec.card is None else {o.id: o for o in model.spec.card.observables}
-    rules = {
-        id: values
-        for id, values in zip(model.rule_ids, trajectory.rules, strict=True)
-        if id in observables or id not in model.fixed
-    }
+    # To NumPy first: taking a JAX array apart compiles a program of its own.
+    states, rules, inputs = (np.asarray(x) for x in (trajectory.states, trajectory.rules, trajectory.inputs))
     columns = [
-        *(("state", id, value) for id, value in zip(model.state_ids, trajectory.states, strict=True)),
-        *(("rule", id, value) for id, value in rules.items()),
+        *(("state", id, values) for id, values in zip(model.state_ids, states, strict=True)),
         *(
-            ("input", item.id, value)
-            for item, value in zip(model.spec.inputs, trajectory.inputs, strict=False)
+            ("rule", id, values)
+            for id, values in zip(model.rule_ids, rules, strict=True)
+            if id in observables or id not in model.fixed
         ),
+        *(("input", item.id, values) for item, values in zip(model.spec.inputs, inputs, strict=False)),
     ]
     units = model.units
     return xr.Dataset(
         {
-            id: ("time", np.asarray(value), _attributes(id, units[id], role, observables.get(id)))
-            for role, id, value in columns
+            id: ("time", values, _attributes(id, units[id], role, observables.get(id)))
+            for role, id, values in columns
         },
         coords={"time": ("time", np.asarray(trajectory.time_h), {"units": "h", "long_name": "time"})},
         attrs={
