@@ -95,8 +95,19 @@ class AntimonyText:
                 lines.setdefault(ALGEBRAIC_RULE, item.line)
         return lines
 
-    def line_of(self, id: str, *_kinds: str) -> int | None:
-        """Return the line that defines an id, else the first that uses it, else None."""
+    @cached_property
+    def _rules(self) -> dict[tuple[str, str], int]:
+        kinds = {"=": "initialAssignment", ":=": "assignmentRule", "'=": "rateRule"}
+        return {(kinds[kind], id): line for id, line, kind, _ in reversed(_assignments(self))}
+
+    def line_of(self, id: str, *kinds: str) -> int | None:
+        """Return the line that defines an id, else the first that uses it, else None.
+
+        Of several definitions the one that SBML calls by a name of `kinds`, such as "rateRule".
+        """
+        for kind in kinds:
+            if (kind, id) in self._rules:
+                return self._rules[kind, id]
         name = id.split(".")[-1]
         return self._definitions.get(id) or self._first_use.get(id) or self._first_use.get(name)
 

@@ -29,16 +29,30 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
     def error(
-        self, message: str, key: str | None = None, line: int | None = None, hint: str | None = None
+        self,
+        message: str,
+        key: str | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+        kinds: tuple[str, ...] = (),
     ) -> None:
-        """Note a mistake (exit 3). The line is looked up from the key where it is not given."""
-        self._note(self.errors, message, key, line, hint)
+        """Note a mistake (exit 3).
+
+        The line is looked up from the key where it is not given; `kinds` are the SBML elements (such
+        as "rateRule") whose line is wanted where several carry the key.
+        """
+        self._note(self.errors, message, key, line, hint, kinds)
 
     def refuse(
-        self, message: str, key: str | None = None, line: int | None = None, hint: str | None = None
+        self,
+        message: str,
+        key: str | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+        kinds: tuple[str, ...] = (),
     ) -> None:
-        """Note a legal construct that exsim does not do (exit 4)."""
-        self._note(self.refusals, message, key, line, hint)
+        """Note a legal construct that exsim does not do (exit 4); the line as in `error`."""
+        self._note(self.refusals, message, key, line, hint, kinds)
 
     def warn(self, message: str) -> None:
         """Note something for the record of the run; each message once."""
@@ -46,10 +60,16 @@ class Findings:
             self.warnings.append(message)
 
     def _note(
-        self, where: list[Problem], message: str, key: str | None, line: int | None, hint: str | None
+        self,
+        where: list[Problem],
+        message: str,
+        key: str | None,
+        line: int | None,
+        hint: str | None,
+        kinds: tuple[str, ...],
     ) -> None:
         if line is None and key is not None:
-            line = self.line_of(key)
+            line = self.line_of(key, *kinds)
         problem = Problem(message, self.file, line, key, hint)
         if problem not in where:
             where.append(problem)

@@ -16,7 +16,8 @@ from .antimony_files import antimony_is_installed, convert_antimony
 from .findings import Findings
 from .model_card import CardFile, complete_card, read_card
 from .model_limits import check_elements
-from .sbml import SbmlText, model_from_sbml
+from .sbml import model_from_sbml
+from .sbml_document import SbmlText
 from .shipped import shipped_model, shipped_models
 from .xml_scan import MAX_FILE_BYTES, scan_xml
 
@@ -104,7 +105,8 @@ def _read_model(
     sbml = _decode(data, findings)
     if sbml is None:
         return None
-    return model_from_sbml(SbmlText(sbml, outline, by_user), files.name, driven, findings, strict)
+    source = SbmlText(sbml, outline, by_user, findings)
+    return model_from_sbml(source, files.name, driven, strict_units=strict)
 
 
 def _decode(data: bytes, findings: Findings) -> str | None:

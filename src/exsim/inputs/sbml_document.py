@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import libsbml
 
@@ -12,87 +13,48 @@ from .xml_scan import XmlOutline
 #: "Cannot be fully checked": a literal or a parameter has no unit.
 _CANNOT_BE_CHECKED = frozenset({99505, 99506, 99507, 99508, 99509})
 _FIRST_UNIT_ERROR, _LAST_UNIT_ERROR = 10500, 10599
-_NAMED = re.compile(r"\b(?:id|variable|symbol|name)(?:\s+is)?\s*=?\s*['\"]([A-Za-z_][\w]*)['\"]")
-_QUOTED = re.compile(r"['\"<]([A-Za-z_]\w*)['\">]")
+_NAMED = re.compile(r"(?:<\w+>|\bid|\bvariable|\bsymbol)(?: is)? ['\"]([A-Za-z_]\w*)['\"]")
+_KIND = re.compile(r"<(\w+)>(?: with(?: the)? (?:id|variable|symbol))? ['\"]\w+['\"]")
 
 
-def read_document(
-    sbml: str, outline: XmlOutline, findings: Findings, *, has_own_lines: bool, strict_units: bool
-) -> libsbml.SBMLDocument | None:
-    """Return the document, or None where libsbml finds a mistake, which is then in `findings`.
+@dataclass(frozen=True)
+class SbmlText:
+    """An SBML text that was scanned, and where complaints about it go.
 
-    `has_own_lines` says that the user wrote this XML, so that its lines mean something. With
-    `strict_units` units that do not fit or cannot be checked are mistakes, else warnings.
+    `written_by_user` says that its lines mean something to the user.
     """
-    for package, line in outline.required_packages.items():
-        name = package.split("/level3/version1/")[-1].split("/")[0] if "/level3/" in package else package
-        findings.refuse(f'the SBML package "{name}" ({package}), which the model requires', name, line)
-    if findings.refusals:
-        return None
-    document = libsbml.readSBMLFromString(sbml)
-    if _note_errors(document, outline, findings, has_own_lines):
-        return None
-    if document.getModel() is None:
-        findings.error("the SBML holds no model")
-        return None
-    if (document.getLevel(), document.getVersion()) not in ((3, 1), (3, 2)):
-        _convert(document, outline, findings, has_own_lines)
-        if findings.errors:
-            return None
-    for category in (libsbml.LIBSBML_CAT_MODELING_PRACTICE, libsbml.LIBSBML_CAT_SBO_CONSISTENCY):
-        document.setConsistencyChecks(category, False)
-    document.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, True)
-    document.checkConsistency()
-    if _note_errors(document, outline, findings, has_own_lines):
-        return None
-    if not has_own_lines:
-        _note_empty_units(document.getModel(), findings)
-    _note_units(document, outline, findings, has_own_lines, strict_units)
-    return None if findings.errors else document
 
+    text: str
+    outline: XmlOutline
+    written_by_user: bool
+    findings: Findings
 
-def _note_empty_units(model: libsbml.Model, findings: Findings) -> None:
-    # Antimony turns a unit that it does not know into one without content.
-    for unit in model.getListOfUnitDefinitions():
-        if unit.getNumUnits() == 0:
-            findings.error(
-                f'the unit "{unit.getId()}" is not defined',
-                unit.getId(),
-                hint=f"add: unit {unit.getId()} = ...",
-            )
+    def note(self, error: libsbml.SBMLError) -> None:
+        """Note what libsbml says, with the element and its line in the user's file."""
+        message = _plain(error)
+        id = self.element(error)
+        kind = _KIND.search(message)
+        line = error.getLine() or None if self.written_by_user and id is None else None
+        kinds = (kind[1],) if kind else ()
+        self.findings.error(f"{message} (libsbml {error.getErrorId()})", id, line, kinds=kinds)
 
+    def note_errors(self, document: libsbml.SBMLDocument) -> bool:
+        """Note every error of the document (not its warnings); say whether there was one."""
+        errors = [item for item in _messages(document) if item.getSeverity() >= libsbml.LIBSBML_SEV_ERROR]
+        for error in errors:
+            self.note(error)
+        return bool(errors)
 
-def _convert(
-    document: libsbml.SBMLDocument, outline: XmlOutline, findings: Findings, has_own_lines: bool
-) -> None:
-    came_as = f"Level {document.getLevel()} Version {document.getVersion()}"
-    if not document.setLevelAndVersion(3, 2, False, True):
-        if not _note_errors(document, outline, findings, has_own_lines):
-            findings.error(f"SBML {came_as} cannot be brought to Level 3 Version 2")
-        return
-    findings.warn(f"SBML {came_as} was read as Level 3 Version 2")
+    def element(self, error: libsbml.SBMLError) -> str | None:
+        """Return the id of the element that an error speaks of: by its words, else by its line."""
+        for id in (*_NAMED.findall(_plain(error)), self.outline.element_at(error.getLine())):
+            if id is not None and self.findings.line_of(id) is not None:
+                return id
+        return None
 
 
 def _messages(document: libsbml.SBMLDocument) -> list[libsbml.SBMLError]:
     return [document.getError(i) for i in range(document.getNumErrors())]
-
-
-def _note_errors(
-    document: libsbml.SBMLDocument, outline: XmlOutline, findings: Findings, has_own_lines: bool
-) -> bool:
-    found = False
-    for error in _messages(document):
-        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR:
-            _note(error, outline, findings, has_own_lines)
-            found = True
-    return found
-
-
-def _note(error: libsbml.SBMLError, outline: XmlOutline, findings: Findings, has_own_lines: bool) -> None:
-    message = _plain(error)
-    id = _element(error, findings, outline)
-    line = error.getLine() or None if has_own_lines else None
-    findings.error(f"{message} (libsbml {error.getErrorId()})", id, line)
 
 
 def _plain(error: libsbml.SBMLError) -> str:
@@ -102,41 +64,75 @@ def _plain(error: libsbml.SBMLError) -> str:
     return said[-1] if said else "not valid SBML"
 
 
-def _element(error: libsbml.SBMLError, findings: Findings, outline: XmlOutline) -> str | None:
-    """Return the id of the element that an error speaks of: by its line, else by its words."""
-    id = outline.element_at(error.getLine())
-    if id is not None and findings.line_of(id) is not None:
-        return id
-    message = _plain(error)
-    for pattern in (_NAMED, _QUOTED):
-        for id in pattern.findall(message):
-            if findings.line_of(id) is not None:
-                return id
-    return None
+def read_document(source: SbmlText) -> libsbml.SBMLDocument | None:
+    """Return the document, or None where libsbml finds a mistake, which is then in the findings.
+
+    Units are not checked yet: that takes long for some formulas (`check_units`).
+    """
+    findings = source.findings
+    for package, line in source.outline.required_packages.items():
+        name = package.split("/level3/version1/")[-1].split("/")[0] if "/level3/" in package else package
+        findings.refuse(f'the SBML package "{name}" ({package}), which the model requires', name, line)
+    if findings.refusals:
+        return None
+    document = libsbml.readSBMLFromString(source.text)
+    if source.note_errors(document):
+        return None
+    if document.getModel() is None:
+        findings.error("the SBML holds no model")
+        return None
+    for category in (
+        libsbml.LIBSBML_CAT_MODELING_PRACTICE,
+        libsbml.LIBSBML_CAT_SBO_CONSISTENCY,
+        libsbml.LIBSBML_CAT_UNITS_CONSISTENCY,
+    ):
+        document.setConsistencyChecks(category, False)
+        document.setConsistencyChecksForConversion(category, False)
+    if (document.getLevel(), document.getVersion()) not in ((3, 1), (3, 2)):
+        _convert(document, source)
+    if findings.errors:
+        return None
+    document.checkConsistency()
+    return None if source.note_errors(document) else document
 
 
-def _note_units(
-    document: libsbml.SBMLDocument,
-    outline: XmlOutline,
-    findings: Findings,
-    has_own_lines: bool,
-    strict_units: bool,
-) -> None:
+def _convert(document: libsbml.SBMLDocument, source: SbmlText) -> None:
+    came_as = f"Level {document.getLevel()} Version {document.getVersion()}"
+    if document.setLevelAndVersion(3, 2, False, True):
+        source.findings.warn(f"SBML {came_as} was read as Level 3 Version 2")
+    elif not source.note_errors(document):
+        source.findings.error(f"SBML {came_as} cannot be brought to Level 3 Version 2")
+
+
+def check_units(document: libsbml.SBMLDocument, source: SbmlText, *, strict: bool) -> None:
+    """Note units that do not fit; what cannot be checked is one warning, or mistakes with `strict`."""
+    if not source.written_by_user:
+        _note_empty_units(document.getModel(), source.findings)
+    document.getErrorLog().clearLog()
+    document.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, True)
+    document.checkConsistency()
     unchecked: set[str] = set()
     for error in _messages(document):
         number = error.getErrorId()
-        if number in _CANNOT_BE_CHECKED:
-            if strict_units:
-                _note(error, outline, findings, has_own_lines)
-            else:
-                unchecked.add(_element(error, findings, outline) or str(error.getLine()))
-        elif _FIRST_UNIT_ERROR <= number <= _LAST_UNIT_ERROR:
-            if strict_units:
-                _note(error, outline, findings, has_own_lines)
-            else:
-                id = _element(error, findings, outline)
-                findings.warn(f"units{f' of {id}' if id else ''}: {_plain(error)}")
+        cannot = number in _CANNOT_BE_CHECKED
+        if not cannot and not _FIRST_UNIT_ERROR <= number <= _LAST_UNIT_ERROR:
+            continue
+        id = source.element(error)
+        if strict:
+            source.note(error)
+        elif cannot:
+            unchecked.add(id or str(error.getLine()))
+        else:
+            source.findings.warn(f"units{f' of {id}' if id else ''}: {_plain(error)}")
     if unchecked:
-        findings.warn(
+        source.findings.warn(
             f"the units of {len(unchecked)} elements cannot be fully checked: some numbers have none"
         )
+
+
+def _note_empty_units(model: libsbml.Model, findings: Findings) -> None:
+    # Antimony turns a unit that it does not know into one without content.
+    for unit in model.getListOfUnitDefinitions():
+        if unit.getNumUnits() == 0:
+            id = unit.getId()
+            findings.error(f'the unit "{id}" is not defined', id, hint=f"add: unit {id} = ...")

@@ -17,7 +17,7 @@ from .time_analysis import COMPARISONS, NotLinear, TimeAnalysis, Turn
 #: A time that no simulation reaches.
 NEVER = 1e300
 #: "Just after the start": `time > 0` is false at 0 and true at once after it.
-JUST_AFTER_START = 1e-300
+JUST_AFTER_START = 1e-30
 
 
 class _NoKnownTime(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import libsbml
@@ -34,18 +35,30 @@ class Formulas:
     local_parameters: list[tuple[str, libsbml.LocalParameter]] = field(default_factory=list)
     events: list[RawEvent] = field(default_factory=list)
 
+    def trees(self) -> Iterator[tuple[str, Expr]]:
+        """Yield (id of the element, tree) of every formula."""
+        for table in (self.assignment_rules, self.rate_rules, self.initial, self.rate_laws):
+            yield from table.items()
+        for event in self.events:
+            yield event.id, event.trigger
+            yield from ((event.id, tree) for _, tree in event.assignments)
+
 
 def read_formulas(model: libsbml.Model, dropped: frozenset[str], findings: Findings) -> Formulas:
     """Read every formula of a model. Events that assign only ids of `dropped` are left out."""
     reader = MathReader(model, findings)
     formulas = Formulas()
     for rule in model.getListOfRules():
-        tree = reader.read(rule.getMath(), rule.getVariable()) if not rule.isAlgebraic() else None
+        tree = (
+            reader.read(rule.getMath(), rule.getVariable(), rule.getElementName())
+            if not rule.isAlgebraic()
+            else None
+        )
         if tree is not None:
             where = formulas.assignment_rules if rule.isAssignment() else formulas.rate_rules
             where[rule.getVariable()] = tree
     for item in model.getListOfInitialAssignments():
-        tree = reader.read(item.getMath(), item.getSymbol())
+        tree = reader.read(item.getMath(), item.getSymbol(), "initialAssignment")
         if tree is not None:
             formulas.initial[item.getSymbol()] = tree
     for reaction in model.getListOfReactions():
@@ -63,7 +76,7 @@ def _read_rate_law(reaction: libsbml.Reaction, reader: MathReader, formulas: For
         return
     local = {item.getId(): f"{reaction.getId()}.{item.getId()}" for item in law.getListOfLocalParameters()}
     formulas.local_parameters += [(local[item.getId()], item) for item in law.getListOfLocalParameters()]
-    tree = reader.read(law.getMath(), reaction.getId(), local)
+    tree = reader.read(law.getMath(), reaction.getId(), "reaction", local)
     if tree is not None:
         formulas.rate_laws[reaction.getId()] = tree
 
@@ -84,9 +97,10 @@ def _read_event(
         return
     if not event.isSetTrigger() or not event.getTrigger().isSetMath():
         return  # SBML: it never fires.
-    trigger = reader.read(event.getTrigger().getMath(), id)
+    trigger = reader.read(event.getTrigger().getMath(), id, "event")
     assignments = [
-        (item.getVariable(), reader.read(item.getMath(), id)) for item in event.getListOfEventAssignments()
+        (item.getVariable(), reader.read(item.getMath(), id, "event"))
+        for item in event.getListOfEventAssignments()
     ]
     done = tuple((variable, tree) for variable, tree in assignments if tree is not None)
     if trigger is not None:

@@ -191,28 +191,30 @@ class MathReader:
         self._functions = {item.getId(): item for item in model.getListOfFunctionDefinitions()}
 
     def read(
-        self, node: libsbml.ASTNode | None, key: str, names: Mapping[str, str] | None = None
+        self, node: libsbml.ASTNode | None, key: str, kind: str, names: Mapping[str, str] | None = None
     ) -> Expr | None:
         """Return the tree of a formula; None where it is missing.
 
         What cannot be done is noted, and a number that is not one stands in its place. `key` is the
-        element that the formula belongs to; `names` renames ids (local parameters).
+        id and `kind` the name of the element that the formula belongs to; `names` renames ids (those
+        of local parameters).
         """
         if node is None:
             return None
         try:
             tree, _, depth = self._walk(node, {old: (Name(new), 1, 1) for old, new in (names or {}).items()})
         except UnknownConstruct as construct:
-            self._findings.refuse(f"{construct} in the formula of {key}", key)
+            self._findings.refuse(f"{construct} in the formula of {key}", key, kinds=(kind,))
             return Number(math.nan)
         except BadFormula as reason:
-            self._findings.error(f"the formula of {key}: {reason}", key)
+            self._findings.error(f"the formula of {key}: {reason}", key, kinds=(kind,))
             return Number(math.nan)
         if depth > MAX_TREE_DEPTH:
             self._findings.error(
                 f"the formula of {key} is nested {depth} deep; {MAX_TREE_DEPTH} is the limit",
                 key,
                 hint="split it into assignment rules",
+                kinds=(kind,),
             )
             return Number(math.nan)
         return tree

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import libsbml
 
@@ -29,7 +29,9 @@ class Draft:
 
     def formulas_at_start(self) -> dict[str, Expr]:
         """Return what computes each id at time 0: a number, an initial assignment or a rule."""
-        formulas = {id: Number(0.0 if p.value is None else p.value) for id, p in self.parameters.items()}
+        formulas: dict[str, Expr] = {
+            id: Number(0.0 if p.value is None else p.value) for id, p in self.parameters.items()
+        }
         formulas |= {id: p.initial for id, p in self.parameters.items() if p.initial is not None}
         formulas |= {id: state.initial for id, state in self.states.items()}
         formulas |= {id: item.value for id, item in self.assignments.items()}
@@ -47,7 +49,7 @@ class _Source:
     event_targets: frozenset[str]
 
     @cached_property
-    def valued(self) -> frozenset[str]:
+    def valued(self) -> list[str]:
         """Ids that have a value or a rule."""
         model, formulas = self.model, self.formulas
         given = [item.getId() for item in model.getListOfParameters() if item.isSetValue()]
@@ -57,7 +59,7 @@ class _Source:
             for item in model.getListOfSpecies()
             if item.isSetInitialAmount() or item.isSetInitialConcentration()
         ]
-        return frozenset(given) | formulas.assignment_rules.keys() | formulas.initial.keys()
+        return sorted({*given, *formulas.assignment_rules, *formulas.initial})
 
 
 def draft_model(
@@ -85,7 +87,7 @@ def draft_model(
 
 def _finite(source: _Source, id: str, value: float | None) -> float | None:
     if value is None or math.isnan(value):
-        match = nearest(id, source.valued - {id})
+        match = nearest(id, [other for other in source.valued if other != id])
         source.findings.error(
             f'"{id}" has no value' if value is None else f'the value of "{id}" is not a number',
             id,
@@ -203,7 +205,7 @@ def _add_species(source: _Source, draft: Draft, item: libsbml.Species, terms: li
             rate = Call("*", (Name(factor), rate))
         if terms and not as_amount:
             rate = Call("/", (rate, _size(source, item)))
-    kind = "amount" if as_amount else "concentration"
+    kind: Literal["amount", "concentration"] = "amount" if as_amount else "concentration"
     draft.states[id] = State(id, unit, initial, rate, kind, item.getCompartment())
 
 
@@ -213,12 +215,6 @@ def _size(source: _Source, species: libsbml.Species) -> Expr:
     id = compartment.getId()
     if not _has_size(source, compartment):
         source.findings.error(f'the compartment "{id}" has no size', id, hint="give it a size with its unit")
-    elif compartment.isSetSize() and compartment.getSize() == 0 and id not in source.formulas.initial:
-        source.findings.error(
-            f'the compartment "{id}" has size 0, but "{species.getId()}" in it is a concentration',
-            id,
-            hint="give it a size, or make the species an amount (substanceOnly)",
-        )
     return Name(id)
 
 
@@ -245,55 +241,10 @@ def _add_reaction_rates(source: _Source, draft: Draft) -> None:
     """A reaction whose id stands in a formula becomes a computed quantity of that id."""
     reactions = {reaction.id: reaction for reaction in draft.reactions}
     used: set[str] = set()
-    for tree in _all_trees(source, draft):
+    for _, tree in source.formulas.trees():
         used |= names(tree) & reactions.keys()
     for id in sorted(used):
         law = source.model.getReaction(id).getKineticLaw()
         draft.assignments[id] = Assignment(
             id, unit_text("", law.getDerivedUnitDefinition()), reactions[id].rate
         )
-
-
-def _all_trees(source: _Source, draft: Draft) -> Iterable[Expr]:
-    formulas = source.formulas
-    for table in (formulas.assignment_rules, formulas.rate_rules, formulas.initial, formulas.rate_laws):
-        yield from table.values()
-    for event in formulas.events:
-        yield event.trigger
-        yield from (tree for _, tree in event.assignments)
-
-
-def check_names(source_model: libsbml.Model, draft: Draft, formulas: Formulas, findings: Findings) -> None:
-    """Note every name in a formula that is nothing the model computes or is given."""
-    known = {*draft.parameters, *draft.states, *draft.assignments, *draft.inputs}
-    references = {
-        reference.getId(): reaction.getId()
-        for reaction in source_model.getListOfReactions()
-        for reference in [*reaction.getListOfReactants(), *reaction.getListOfProducts()]
-        if reference.isSetId()
-    }
-    compartments = {item.getId() for item in source_model.getListOfCompartments()}
-    trees = [
-        (id, tree)
-        for table in (formulas.assignment_rules, formulas.rate_rules, formulas.initial)
-        for id, tree in table.items()
-    ]
-    trees += list(formulas.rate_laws.items())
-    for event in formulas.events:
-        trees += [(event.id, event.trigger), *((event.id, tree) for _, tree in event.assignments)]
-    for place, tree in trees:
-        for name in sorted(names(tree) - known):
-            if name in references:
-                findings.refuse(f"a stoichiometry in a formula ({name} of {references[name]})", place)
-            elif name in compartments:
-                findings.error(
-                    f'the compartment "{name}" has no size', name, hint="give it a size with its unit"
-                )
-            elif source_model.getReaction(name) is not None:
-                findings.error(
-                    f'the formula of {place} uses the reaction "{name}", which has no rate law', place
-                )
-            else:
-                findings.error(
-                    f'the formula of {place} uses "{name}", which the model does not define', place
-                )

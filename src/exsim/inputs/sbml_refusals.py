@@ -51,9 +51,12 @@ def _refuse_variable_compartment(
     id = compartment.getId()
     rule = model.getRule(id)
     if rule is not None and rule.isSetMath():
-        findings.refuse(f"a compartment whose size a rule changes ({id})", id)
-    if _event_assigns(model, id):
-        findings.refuse(f"a compartment whose size an event changes ({id})", id)
+        findings.refuse(f"a compartment whose size a rule changes ({id})", id, kinds=(rule.getElementName(),))
+    for event in model.getListOfEvents():
+        if event.getEventAssignment(id) is not None:
+            findings.refuse(
+                f"a compartment whose size an event changes ({id})", event.getId(), kinds=("event",)
+            )
     if (
         compartment.isSetSpatialDimensions()
         and compartment.getSpatialDimensionsAsDouble() == 0

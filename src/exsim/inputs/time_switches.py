@@ -21,10 +21,13 @@ def split_at_jumps(draft: Draft, analysis: TimeAnalysis, findings: Findings) -> 
     in_rates = reached_rules([state.rate for state in draft.states.values()], rules)
     switches: dict[Expr, TimeSwitch] = {}
 
-    def switched(expr: Expr, place: str) -> Expr:
+    def switched(expr: Expr, place: str, kind: str) -> Expr:
         for function in jumps_with_time_alone(expr, analysis):
             findings.refuse(
-                f"{function} of time in a rate ({place})", place, hint="write events in its place"
+                f"{function} of time in a rate ({place})",
+                place,
+                hint="write events in its place",
+                kinds=(kind,),
             )
 
         def exchange(node: Expr) -> Expr | None:
@@ -43,6 +46,7 @@ def split_at_jumps(draft: Draft, analysis: TimeAnalysis, findings: Findings) -> 
                     f"a comparison ({node.op}) with a function of time in a rate ({place})",
                     place,
                     hint="compare time itself with numbers and parameters, or write events",
+                    kinds=(kind,),
                 )
                 return node
             number = len(switches) + 1
@@ -52,15 +56,17 @@ def split_at_jumps(draft: Draft, analysis: TimeAnalysis, findings: Findings) -> 
         return transform(expr, exchange)
 
     _write_out_at_start(draft, in_rates, rules)
-    for id, state in draft.states.items():
-        draft.states[id] = replace(state, rate=switched(state.rate, id))
-    for id in sorted(in_rates):
-        draft.assignments[id] = replace(
-            draft.assignments[id], value=switched(draft.assignments[id].value, id)
-        )
     draft.reactions = [
-        replace(reaction, rate=switched(reaction.rate, reaction.id)) for reaction in draft.reactions
+        replace(reaction, rate=switched(reaction.rate, reaction.id, "reaction"))
+        for reaction in draft.reactions
     ]
+    if findings.refusals:
+        return ()  # The same formulas again, under the names of the species.
+    for id, state in draft.states.items():
+        draft.states[id] = replace(state, rate=switched(state.rate, id, "rateRule"))
+    for id in sorted(in_rates):
+        value = switched(draft.assignments[id].value, id, "assignmentRule")
+        draft.assignments[id] = replace(draft.assignments[id], value=value)
     return tuple(switches.values())
 
 
