@@ -19,6 +19,9 @@ from .solving import STATUS_TEXT, Status, Trajectory, solve
 from .spec import RunSpec, SolverSpec
 from .version import __version__
 
+#: Said of every run of more than one bout.
+NO_ADAPTATION = "repeated bouts are repeated acute bouts: there is no training adaptation"
+
 #: What a second try tightens the tolerances by when a concentration fell below zero.
 TIGHTENED = 1e-2
 
@@ -47,6 +50,8 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str =
     trajectory, method, warnings = _solve_with_fallbacks(
         model, protocol, parameters, output_times_h(spec), spec.solver
     )
+    if sum(bout.times for bout in protocol.bouts) > 1:
+        warnings.append(NO_ADAPTATION)
     solver = {
         "method": method,
         "rtol": spec.solver.rtol,
