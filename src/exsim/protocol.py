@@ -8,6 +8,7 @@ edges in time, the value of every input between them, and what jumps at each edg
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -90,6 +91,10 @@ class Protocol(eqx.Module):
         """End of the last bout, hours (0 without a bout)."""
         ends = [bout.end_h for bout in self.bouts]
         return max(ends) if len(ends) == 1 else _largest(ends)
+
+    def without_names(self) -> Protocol:
+        """Return the same protocol with no word on the modality: one program serves them all."""
+        return replace(self, bouts=tuple(replace(bout, modality="") for bout in self.bouts))
 
 
 def _largest(values: Sequence[Scalar]) -> Scalar:

@@ -92,7 +92,7 @@ def solve(
     with jax.enable_x64(double):
         numbers = jax.tree.map(
             partial(_as_array, dtype=np.float64 if double else np.float32),
-            (protocol, parameters, times_h, rtol, atol),
+            (protocol.without_names(), parameters, times_h, rtol, atol),
         )
         return _solve(model, method, max_steps, *numbers)
 
