@@ -96,6 +96,6 @@ def test_copasi_gives_the_same_curves(model: Model, sbml: Path, bout_start_h: fl
     assert _largest_difference(found, _exsim(model, bout_start_h)) <= AGREEMENT
 
 
-def _copasi_name(id: str, frame) -> str:  # noqa: ANN001
+def _copasi_name(id: str, frame) -> str:
     # COPASI lists species by name and global quantities as Values[name].
     return id if id in frame else f"Values[{id}]"
