@@ -54,7 +54,7 @@ def stock_diffrax() -> Callable[[], np.ndarray]:
     model = compile_model(study.model)
     protocol = compile_protocol(study.config.spec, model)
     parameters = parameter_values(study.config.spec, model)
-    times = jnp.asarray(output_times_h(study.config.spec))
+    times = jnp.asarray(output_times_h(study.config.spec, protocol))
     constants = {id: jnp.asarray(value) for id, value in model.constants(jnp, list(parameters)).items()}
     schedule = build_schedule(model, protocol, constants, times[-1])
     start = jnp.stack([jnp.asarray(y) for y in model.initial_state(jnp, list(parameters))])
@@ -92,7 +92,7 @@ def exsim_solve(rtol: float = RTOL, atol: float = ATOL) -> Callable[[], np.ndarr
     model = compile_model(study.model)
     protocol = compile_protocol(study.config.spec, model)
     parameters = parameter_values(study.config.spec, model)
-    times = output_times_h(study.config.spec)
+    times = output_times_h(study.config.spec, protocol)
 
     def run() -> np.ndarray:
         trajectory = solve(model, protocol, parameters, times, rtol=rtol, atol=atol)

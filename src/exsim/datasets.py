@@ -16,13 +16,19 @@ from .solving import Trajectory
 
 
 def trajectory_dataset(
-    model: Model, protocol: Protocol, trajectory: Trajectory, attributes: Mapping[str, Any]
+    model: Model,
+    protocol: Protocol,
+    trajectory: Trajectory,
+    rest: Mapping[str, float],
+    attributes: Mapping[str, Any],
 ) -> xr.Dataset:
     """Return a solve as a Dataset: dimension `time` in hours, a variable per species, rule and input.
 
-    Attributes of a variable: `units`, `long_name`, `role` (state, rule or input) and, for what a
-    lab measures, `analyte` and `plotted`. Attributes of the set: `model`, `title`, and what was
-    done as JSON lists: `bouts`, `infusions`, `boluses`, with times in hours.
+    `rest` is the level of every state and rule before anything is done. Attributes of a variable:
+    `units`, `long_name`, `role` (state, rule or input), `rest` and, for what a lab measures,
+    `analyte` and `plotted`; what a lab measures comes first, in the order of the model's card.
+    Attributes of the set: `model`, `title`, and what was done as JSON lists: `bouts`, `infusions`,
+    `boluses`, with times in hours.
     """
     observables = {} if model.spec.card is None else {o.id: o for o in model.spec.card.observables}
     # To NumPy first: taking a JAX array apart compiles a program of its own.
@@ -36,10 +42,12 @@ def trajectory_dataset(
         ),
         *(("input", item.id, values) for item, values in zip(model.spec.inputs, inputs, strict=False)),
     ]
+    order = list(observables)
+    columns.sort(key=lambda column: order.index(column[1]) if column[1] in order else len(order))
     units = model.units
     return xr.Dataset(
         {
-            id: ("time", values, _attributes(id, units[id], role, observables.get(id)))
+            id: ("time", values, _attributes(id, units[id], role, rest, observables.get(id)))
             for role, id, values in columns
         },
         coords={"time": ("time", np.asarray(trajectory.time_h), {"units": "h", "long_name": "time"})},
@@ -54,8 +62,12 @@ def trajectory_dataset(
     )
 
 
-def _attributes(id: str, unit: str, role: str, observable: ObservableCard | None) -> dict[str, Any]:
+def _attributes(
+    id: str, unit: str, role: str, rest: Mapping[str, float], observable: ObservableCard | None
+) -> dict[str, Any]:
     attributes: dict[str, Any] = {"units": unit, "role": role, "long_name": id}
+    if id in rest:
+        attributes["rest"] = rest[id]
     if observable is not None:
         attributes |= {
             "long_name": observable.label,
@@ -69,13 +81,13 @@ def bout_table(protocol: Protocol) -> list[dict[str, Any]]:
     """Return every bout, repetitions apart: start and end in hours, intensity, modality."""
     rows = [
         {
-            "start_h": float(bout.start_h + repeat * bout.every_h),
-            "end_h": float(bout.start_h + repeat * bout.every_h + bout.duration_h),
+            "start_h": float(start),
+            "end_h": float(end),
             "intensity": float(bout.levels["intensity"]),
             "modality": bout.modality,
         }
         for bout in protocol.bouts
-        for repeat in range(bout.times)
+        for start, end in bout.repetitions()
     ]
     return sorted(rows, key=lambda row: row["start_h"])
 
@@ -84,8 +96,7 @@ def infusion_table(protocol: Protocol) -> list[dict[str, Any]]:
     """Return every infusion and intake: input, start and end in hours, level."""
     rows = []
     for item in protocol.infusions:
-        start = float(item.start_h) + (float(protocol.end_h) if item.after_end else 0.0)
-        end = start + float(item.duration_h)
+        start, end = (float(edge) for edge in protocol.window(item))
         rows.append({"input": item.input, "start_h": start, "end_h": end, "level": float(item.level)})
     return rows
 

@@ -47,6 +47,11 @@ class Bout(eqx.Module):
         ]
         return [(start, start + work) for start in starts]
 
+    def repetitions(self) -> list[tuple[Scalar, Scalar]]:
+        """Return (start, end) in hours of every repetition, rests between intervals included."""
+        starts = [self.start_h + repeat * self.every_h for repeat in range(self.times)]
+        return [(start, start + self.duration_h) for start in starts]
+
     @property
     def end_h(self) -> Scalar:
         """End of the last repetition, hours."""
@@ -91,6 +96,11 @@ class Protocol(eqx.Module):
         """End of the last bout, hours (0 without a bout)."""
         ends = [bout.end_h for bout in self.bouts]
         return max(ends) if len(ends) == 1 else _largest(ends)
+
+    def window(self, infusion: Infusion) -> tuple[Scalar, Scalar]:
+        """Return (start, stop) in hours of an infusion or intake of this protocol."""
+        start = infusion.start_h + (self.end_h if infusion.after_end else 0.0)
+        return start, start + infusion.duration_h
 
     def without_names(self) -> Protocol:
         """Return the same protocol with no word on the modality: one program serves them all."""
@@ -216,9 +226,9 @@ def _windows(
             stops.append(stop)
             levels.append(driven)
     for infusion in protocol.infusions:
-        start = infusion.start_h + (protocol.end_h if infusion.after_end else 0.0)
+        start, stop = protocol.window(infusion)
         starts.append(start)
-        stops.append(start + infusion.duration_h)
+        stops.append(stop)
         levels.append({infusion.input: infusion.level * mass_kg**infusion.mass_power})
     return starts, stops, levels
 

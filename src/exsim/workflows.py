@@ -48,7 +48,7 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str =
     check_start(model, parameters)
     started = time.monotonic(), time.process_time()
     trajectory, method, warnings = _solve_with_fallbacks(
-        model, protocol, parameters, output_times_h(spec), spec.solver
+        model, protocol, parameters, output_times_h(spec, protocol), spec.solver
     )
     if sum(bout.times for bout in protocol.bouts) > 1:
         warnings.append(NO_ADAPTATION)
@@ -66,21 +66,37 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str =
         "cpu_s": time.process_time() - started[1],
     }
     attributes = {"config": name, "exsim_version": __version__} | ({"title": title} if title else {})
-    dataset = trajectory_dataset(model, protocol, trajectory, attributes)
+    rest = resting_levels(model, parameters)
+    dataset = trajectory_dataset(model, protocol, trajectory, rest, attributes)
     return Run(dataset, solver, (*model_spec.warnings, *warnings))
 
 
-def output_times_h(spec: RunSpec) -> np.ndarray:
-    """Return the output times of a config in hours, 0 first, the end of the simulation last."""
+def output_times_h(spec: RunSpec, protocol: Protocol) -> np.ndarray:
+    """Return the output times of a config in hours, 0 first, the end of the simulation last.
+
+    A grid (`every`) is joined by the start and the end of every bout, infusion and intake, since "at
+    the finish" is when papers measure.
+    """
     until = spec.output.until.to("h")
+    joined = [0.0, until]
     if spec.output.times is not None:
         end_h = spec.protocol.end_h
-        times = np.array(sorted(item.hours(end_h) for item in spec.output.times))
+        times = np.array([item.hours(end_h) for item in spec.output.times])
     else:
         every = spec.output.every.to("h")
         times = np.arange(int(np.floor(until / every * (1 + 1e-12))) + 1) * every
-    ends = [t for t in (0.0, until) if not np.isclose(times, t, rtol=1e-12, atol=1e-12).any()]
-    return np.unique(np.concatenate([times, ends]))
+        windows = [window for bout in protocol.bouts for window in bout.repetitions()]
+        windows += [protocol.window(infusion) for infusion in protocol.infusions]
+        joined += [float(edge) for window in windows for edge in window]
+    new = [t for t in joined if 0.0 <= t <= until and not np.isclose(times, t, rtol=1e-12, atol=1e-12).any()]
+    return np.unique(np.concatenate([times, new]))
+
+
+def resting_levels(model: Model, parameters: np.ndarray) -> dict[str, float]:
+    """Return every state and rule before anything is done, by id, in the units of the model."""
+    with np.errstate(all="ignore"):
+        at_start = model.start(np, list(parameters), [0.0] * len(model.input_ids))
+        return {id: float(at_start.named(id)) for id in (*model.state_ids, *model.rule_ids)}
 
 
 def parameter_values(spec: RunSpec, model: Model) -> np.ndarray:
