@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint types format bench clean
+.PHONY: marathon test test-slow lint format bench docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -27,6 +27,12 @@ format: $(VENV)/lint.stamp
 
 bench: $(VENV)/bench.stamp  ## speed beside libRoadRunner and stock diffrax, as ratios of one run
 	$(BIN)/python benchmarks/single_run.py
+
+docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs anew
+	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py
+
+sbml: $(VENV)/run.stamp  ## make model.xml anew from each model.ant
+	$(BIN)/python -m exsim.inputs.model_files models/*
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
