@@ -18,7 +18,6 @@ from .xml_scan import MAX_FORMULA_NODES
 
 #: Deeper trees are refused: they are walked by recursion later on.
 MAX_TREE_DEPTH = 120
-MAX_CALL_DEPTH = 2_000
 
 #: Value that SBML Level 3 fixes for the csymbol avogadro (mole^-1).
 AVOGADRO = 6.02214179e23
@@ -180,6 +179,8 @@ _Sized = tuple[Expr, int, int]
 class _Frame:
     node: libsbml.ASTNode
     environment: Mapping[str, _Sized]
+    #: Functions that are being written out around this node.
+    calls: int = 0
     done: list[_Sized] = field(default_factory=list)
 
 
@@ -224,12 +225,11 @@ class MathReader:
         while True:
             frame = stack[-1]
             if len(frame.done) < frame.node.getNumChildren():
-                stack.append(_Frame(frame.node.getChild(len(frame.done)), frame.environment))
+                child = frame.node.getChild(len(frame.done))
+                stack.append(_Frame(child, frame.environment, frame.calls))
                 continue
             stack.pop()
             if frame.node.getType() == libsbml.AST_FUNCTION:
-                if len(stack) > MAX_CALL_DEPTH:
-                    raise BadFormula(f"the function {frame.node.getName()} calls itself")
                 stack.append(self._body(frame))
                 continue
             result = self._combine(frame)
@@ -241,6 +241,8 @@ class MathReader:
 
     def _body(self, frame: _Frame) -> _Frame:
         name = frame.node.getName()
+        if frame.calls > len(self._functions):
+            raise BadFormula(f"the function {name} calls itself")
         function = self._functions.get(name)
         if function is None:
             raise BadFormula(f"there is no function {name}")
@@ -249,7 +251,7 @@ class MathReader:
         arguments = [function.getArgument(i).getName() for i in range(function.getNumArguments())]
         if len(arguments) != len(frame.done):
             raise BadFormula(f"{name} takes {len(arguments)} arguments, {len(frame.done)} are given")
-        return _Frame(function.getBody(), dict(zip(arguments, frame.done, strict=True)))
+        return _Frame(function.getBody(), dict(zip(arguments, frame.done, strict=True)), frame.calls + 1)
 
     def _combine(self, frame: _Frame) -> _Sized:
         node, kind = frame.node, frame.node.getType()
