@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from ..errors import OutputError
 
@@ -28,16 +29,27 @@ def start_jax(device: str) -> tuple[str, list[str]]:
 
     jax.config.update("jax_enable_x64", True)
     enable_compilation_cache(cache_folder())
-    found = jax.devices()[0]
+    found, warnings = _first_device()
     if device == "gpu" and found.platform != "gpu":
         raise OutputError(
             f'--device gpu: JAX sees no GPU (it sees "{found.platform}").\n'
             "  Install exsim with the extra cuda12 or cuda13 on Linux, or use --device auto."
         )
-    warnings = []
     if EQUINOX_CAME_FIRST:
         warnings.append("equinox was imported before exsim: compiled programs are not kept")
     return f"{found.platform}: {found.device_kind}", warnings
+
+
+def _first_device() -> tuple[Any, list[str]]:
+    # JAX stops where the platform that JAX_PLATFORMS asks for is not there, with more than one exception.
+    from ..jax_setup import jax
+
+    try:
+        return jax.devices()[0], []
+    except (RuntimeError, AssertionError):
+        wanted = jax.config.jax_platforms
+        jax.config.update("jax_platforms", "cpu")
+        return jax.devices()[0], [f'JAX finds no device of the platform "{wanted}": the CPU computes']
 
 
 def choose_seed(given: int | None) -> int:
