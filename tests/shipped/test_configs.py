@@ -50,7 +50,7 @@ def test_it_is_taken_without_a_warning(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_to_finite_curves_that_are_not_negative(name: str, simulated: Callable[..., Run]) -> None:
-    """In 24 steps of output, so that configs of one shape share a program; some as test_il6_axis needs them."""
+    """In 24 steps of output, so that configs of one shape share a program."""
     until_h = read_study(_path(name)).config.spec.output.until.to("h")
     steps = () if name in WHOLE else (f"output.every='{until_h / 24!r} h'",)
     run = simulated(name, *steps)
