@@ -7,18 +7,19 @@ before all of it has been checked.
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ModelFileError, Problem, nearest
 from ..model_spec import ModelCard, ModelSpec
-from .antimony_files import antimony_is_installed, convert_antimony
+from .antimony_files import antimony_is_installed, antimony_to_sbml, convert_antimony
 from .findings import Findings
 from .model_card import CardFile, complete_card, read_card
 from .model_limits import check_elements
 from .sbml import model_from_sbml
 from .sbml_document import SbmlText
-from .shipped import shipped_model, shipped_models
+from .shipped import shipped_folder, shipped_model, shipped_models
 from .xml_scan import MAX_FILE_BYTES, scan_xml
 
 ANTIMONY, SBML, CARD = "model.ant", "model.xml", "model.toml"
@@ -171,3 +172,17 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelFileError(Problem(f"cannot be read: {error.strerror}", str(path))) from error
+
+
+def write_sbml_beside(folder: Path) -> Path:
+    """Write the model.xml of a model folder anew from its model.ant; return its path."""
+    text = (folder / ANTIMONY).read_text(encoding="utf-8")
+    path = folder / SBML
+    path.write_text(antimony_to_sbml(text, str(folder / ANTIMONY)), encoding="utf-8", newline="\n")
+    return path
+
+
+if __name__ == "__main__":
+    # python -m exsim.inputs.model_files [FOLDER...]: the SBML of the shipped models, or of these folders.
+    for chosen in sys.argv[1:] or [shipped_folder("models") / name for name in shipped_models()]:
+        write_sbml_beside(Path(chosen))
