@@ -256,7 +256,7 @@ def _check_size(item: Statement, findings: Findings) -> None:
 def _check_repeated(text: AntimonyText, findings: Findings) -> None:
     seen: dict[str, tuple[int, str]] = {}
     given = [entry[:3] for entry in _assignments(text)]
-    for id, line, kind in [*given, *_rate_laws(text)]:
+    for id, line, kind in sorted([*given, *_rate_laws(text)], key=lambda entry: entry[1]):
         if id in seen:
             first_line, first_kind = seen[id]
             # A value and a rate rule belong together: start and slope.

@@ -186,7 +186,8 @@ class _Check:
     def references(self) -> None:
         content = self.content
         for index, item in enumerate(content.input):
-            self.known(item.id, "parameter", self.inputs, ("input", index, "id"))
+            if item.id not in self.inputs:
+                self.known(item.id, "parameter", self.parameters, ("input", index, "id"))
             if (item.driver == "infusion") != bool(item.target):
                 message = "an infusion needs a target" if not item.target else "only an infusion has a target"
                 self.wrong(message, ("input", index), 'e.g. target = "IL6"' if not item.target else None)
