@@ -124,6 +124,14 @@ def test_row_34_missing_column_is_refused_with_the_nearest_and_an_extra_one_is_a
     assert 'column "colour"' in read.warnings[0]
 
 
+def test_a_file_that_is_no_table_of_evidence_is_one_complaint_that_names_the_columns(table):
+    (problem,) = problems(table("schema = 1", 'model = "il6_axis"'))
+    assert "names none of the columns" in problem.message
+    assert "id, config, analyte" in problem.hint
+    (problem,) = problems(table(HEADER.replace("analyte", "zz"), ROW))
+    assert problem.hint.startswith("(found: id, ")
+
+
 def test_row_35_byte_order_mark_is_taken_off_and_recorded(table):
     read = read_evidence(table(raw=b"\xef\xbb\xbf" + f"{HEADER}\n{ROW}\n".encode()))
     assert read.cases[0].id == "C01"

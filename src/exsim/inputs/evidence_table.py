@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import EvidenceError, Problem, did_you_mean
+from ..errors import EvidenceError, Problem, did_you_mean, nearest
 from ..evidence_case import USES, EvidenceCase, EvidenceTable
 from .shipped import shipped_folder
 
@@ -118,10 +118,14 @@ def _header_problems(path: Path, names: list[str]) -> list[Problem]:
     problems = [
         Problem(f'column "{name}" is given twice', file=str(path), line=1, key=name) for name in repeated
     ]
-    unknown = [name for name in stripped if name not in COLUMNS]
+    if not set(stripped) & set(REQUIRED_COLUMNS):
+        message = "this is no table of evidence: its first line names none of the columns"
+        return [Problem(message, file=str(path), line=1, hint=f"needed: {', '.join(REQUIRED_COLUMNS)}")]
+    unknown = [name for name in stripped if name and name not in COLUMNS]
     for name in REQUIRED_COLUMNS:
         if name not in stripped:
-            hint = did_you_mean(name, unknown) if unknown else _header_hint()
+            match = nearest(name, unknown)
+            hint = f'Did you mean "{match}"?' if match else f"(found: {', '.join(stripped)})"
             problems.append(
                 Problem(f'column "{name}" is missing', file=str(path), line=1, key=name, hint=hint)
             )
