@@ -102,6 +102,18 @@ def test_more_than_fifty_problems_are_counted(tmp_path: Path, capsys: pytest.Cap
     assert "60 problems" in printed
 
 
+def test_quiet_prints_problems_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = 'schema = 1\nmodel = "il6_axis"\n'
+    (tmp_path / "odd.toml").write_text(head + '[subject]\nbody_mass = "20 kg"\n[output]\nuntil = "1 h"\n')
+    assert main(["check", str(tmp_path / "odd.toml")]) == 0
+    assert "warning: " in capsys.readouterr().out
+    (tmp_path / "wrong.toml").write_text(head + 'sed = 1\n[output]\nuntil = "1 h"\n')
+    assert main(["check", "--quiet", str(tmp_path)]) == 3
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].endswith("wrong.toml:3  sed")
+    assert "odd.toml" not in printed
+
+
 @pytest.mark.parametrize("name", ["nothing.toml", "nothing.ant", "nothing.csv", "nothing"])
 def test_a_file_that_is_not_there_is_bad_input(tmp_path: Path, name: str) -> None:
     assert main(["check", str(tmp_path / name)]) == 3

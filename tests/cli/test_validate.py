@@ -161,3 +161,14 @@ def test_problems_of_all_configs_come_at_once_and_nothing_is_computed(tmp_path, 
     assert "low.toml" in refused.stderr
     assert "high.toml" in refused.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_use_without_rows_has_no_heading_and_quiet_prints_nothing(study):
+    (study / "predict.csv").write_text("\n".join([HEADER, ROWS[2]]) + "\n")
+    arguments = ("validate", "two_compartment", "--evidence", "predict.csv", "--out", "predicted")
+    done = exsim(study, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "PREDICT" in done.stdout
+    assert "CALIBRATE" not in done.stdout
+    silent = exsim(study, *arguments, "--quiet")
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from ..errors import ExsimError, InputError, RefusedError
+from ..errors import ExsimError, InputError, OutputError, RefusedError
 from ..version import __version__
 
 EXIT_BUG, EXIT_USAGE, EXIT_SIGINT, EXIT_SIGTERM = 1, 2, 130, 143
@@ -69,8 +70,9 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (simulate, check, models, validate, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-        command.add_argument("--quiet", action="store_true", help="print nothing but errors")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
+    for command in (simulate, check, validate):
+        command.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return parser
 
 
@@ -83,7 +85,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from .check import check
 
-    return check(arguments.file, json_output=arguments.json)
+    return check(arguments.file, json_output=arguments.json, quiet=arguments.quiet)
 
 
 def _models(arguments: argparse.Namespace) -> int:
@@ -95,7 +97,13 @@ def _models(arguments: argparse.Namespace) -> int:
 def _validate(arguments: argparse.Namespace) -> int:
     from .validate import validate
 
-    return validate(arguments.model, arguments.evidence, json_output=arguments.json, out_dir=arguments.out)
+    return validate(
+        arguments.model,
+        arguments.evidence,
+        json_output=arguments.json,
+        out_dir=arguments.out,
+        quiet=arguments.quiet,
+    )
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -118,8 +126,33 @@ def run(argv: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without UTF-8 shows a question mark for a letter that it lacks.
             stream.reconfigure(errors="replace")
+    code = 0
     try:
-        arguments = _parser().parse_args(argv)
+        code = _parsed_and_run(argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of stdout went away (| head): not an error, and nothing more to say.
+        _throw_away_output()
+    except OSError as error:
+        _throw_away_output()
+        print(f"exsim: what it prints could not be written: {error.strerror}", file=sys.stderr)
+        return OutputError.exit_code
+    return code
+
+
+def _throw_away_output() -> None:
+    # What waits in the buffer would fail again when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parsed_and_run(argv: list[str]) -> int:
+    parser = _parser()
+    if not argv:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    try:
+        arguments = parser.parse_args(argv)
     except SystemExit as ending:
         return int(ending.code or 0)
     previous = signal.signal(signal.SIGTERM, _terminate)
@@ -137,10 +170,6 @@ def _guarded(body: Callable[[argparse.Namespace], int], arguments: argparse.Name
             traceback.print_exc()
         _complain(error, as_json=arguments.json)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of stdout went away (| head): not an error, and nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("exsim: interrupted; nothing half-written was left", file=sys.stderr)
         return EXIT_SIGINT
@@ -148,13 +177,19 @@ def _guarded(body: Callable[[argparse.Namespace], int], arguments: argparse.Name
         print("exsim: terminated; nothing half-written was left", file=sys.stderr)
         return EXIT_SIGTERM
     except Exception as error:  # a bug of exsim: the one place where anything at all is caught
-        if arguments.debug:
+        if arguments.debug or _is_of_stdout(error):
             raise
         report = _bug_report()
         print(
             f"exsim: a bug in exsim: {type(error).__name__}: {error}\n  Please send {report}", file=sys.stderr
         )
         return EXIT_BUG
+
+
+def _is_of_stdout(error: Exception) -> bool:
+    # What exsim reads and writes by name is an ExsimError by now.
+    full = (errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EIO)
+    return isinstance(error, OSError) and error.filename is None and error.errno in full
 
 
 def _complain(error: ExsimError, *, as_json: bool) -> None:

@@ -28,8 +28,11 @@ class Checked:
     refused: bool = False
 
 
-def check(paths: Sequence[Path], *, json_output: bool = False) -> int:
-    """Print what is wrong with each file; return 0, 3 (a mistake) or 4 (refused constructs alone)."""
+def check(paths: Sequence[Path], *, json_output: bool = False, quiet: bool = False) -> int:
+    """Print what is wrong with each file; return 0, 3 (a mistake) or 4 (refused constructs alone).
+
+    With `quiet` nothing is printed of what is improbable or right.
+    """
     results = [check_file(path) for given in paths for path in _files(Path(given))]
     wrong = [result for result in results if result.problems]
     code = EXIT_OK
@@ -39,7 +42,7 @@ def check(paths: Sequence[Path], *, json_output: bool = False) -> int:
         print(json.dumps({"exit_code": code, "files": [asdict(result) for result in results]}))
         return code
     for result in results:
-        _show(result)
+        _show(result, quiet)
     return code
 
 
@@ -85,12 +88,14 @@ def _loaded(model: str, folder: Path) -> ModelSpec:
     return load_model(model, folder)
 
 
-def _show(result: Checked) -> None:
+def _show(result: Checked, quiet: bool) -> None:
     for problem in result.problems[:MAX_PROBLEMS_SHOWN]:
         print(problem)
     hidden = len(result.problems) - MAX_PROBLEMS_SHOWN
     if hidden > 0:
         print(f"... and {hidden} more")
+    if quiet:
+        return
     for warning in result.warnings:
         print(f"warning: {warning}")
     count = len(result.problems)

@@ -12,34 +12,41 @@ from typing import TYPE_CHECKING, Any
 from ..api import Study, read_study, run_study
 from ..errors import ConfigError, Problem
 from ..inputs.config import refuse_colliding_names
-from ..outputs.files import prepare_run_folder, write_file, write_run
+from ..outputs.files import no_empty_folders_left, prepare_run_folder, write_file, write_run
 from ..outputs.run_record import Stopwatch, build_record
+from ..run_labels import observables
 from .session import choose_seed, start_jax
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from ..workflows import Run
 
 #: Name of the figure of several runs, written beside their folders.
 OVERLAY = "overlay.png"
+#: So many states are drawn of a model that names no observables: one for each colour.
+MOST_STATES_DRAWN = 7
 
 
 def simulate(arguments: argparse.Namespace) -> int:
     """Run every config and write its folder; nothing is computed before all input is checked."""
     studies = _read_all(arguments.config, arguments.overrides)
     folders = _folders(studies, arguments.out)
-    for folder in folders:
-        prepare_run_folder(folder, overwrite=arguments.overwrite)
-    device, warnings = start_jax(arguments.device)
-    runs = []
-    for study, folder in zip(studies, folders, strict=True):
-        runs.append(_simulate_one(study, folder, device, warnings, arguments))
+    with no_empty_folders_left(folders):
+        for folder in folders:
+            prepare_run_folder(folder, overwrite=arguments.overwrite)
+        device, warnings = start_jax(arguments.device)
+        runs = []
+        for study, folder in zip(studies, folders, strict=True):
+            runs.append(_simulate_one(study, folder, device, warnings, arguments))
     if len(runs) > 1:
         from ..outputs.plots import overlay_figure, save_figure
 
         path = (arguments.out or Path("runs")) / OVERLAY
-        write_file(path, partial(save_figure, overlay_figure([run.dataset for run, _ in runs])))
+        write_file(
+            path, partial(save_figure, overlay_figure([_with_analytes(run.dataset) for run, _ in runs]))
+        )
     if arguments.json:
         print(json.dumps({"runs": [_as_json(*item) for item in zip(runs, folders, strict=True)]}))
     return 0
@@ -76,7 +83,8 @@ def _simulate_one(
 
     watch = Stopwatch()
     run = run_study(study)
-    table = summary_table(run.dataset)
+    shown = _with_analytes(run.dataset)
+    table = summary_table(shown)
     all_warnings = [*warnings, *study.warnings, *run.warnings]
     config = study.config
     record = build_record(
@@ -96,16 +104,31 @@ def _simulate_one(
         {
             "trajectory.nc": partial(write_trajectory, run.dataset),
             "summary.csv": summary_csv(table),
-            "figure.png": partial(save_figure, run_figure(run.dataset)),
+            "figure.png": partial(save_figure, run_figure(shown)),
         },
         record,
     )
+    if arguments.quiet:
+        return run, table
     for warning in all_warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    if not (arguments.quiet or arguments.json):
+    if not arguments.json:
+        if shown is not run.dataset:
+            print("The model names no observables: these are its states.")
         print(_shown(table))
         print(f"{folder}/  trajectory.nc  summary.csv  figure.png  run.json\n")
     return run, table
+
+
+def _with_analytes(ds: xr.Dataset) -> xr.Dataset:
+    """Return a run as it is summed up and drawn: where the model names no observables, by its states."""
+    states = [name for name, variable in ds.data_vars.items() if variable.attrs.get("role") == "state"]
+    if observables(ds) or not states:
+        return ds
+    named = ds.copy()
+    for number, name in enumerate(states):
+        named[name].attrs |= {"analyte": str(name), "plotted": int(number < MOST_STATES_DRAWN)}
+    return named
 
 
 def _shown(table: pd.DataFrame) -> str:

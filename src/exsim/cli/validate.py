@@ -19,7 +19,7 @@ from ..inputs.config import check_against_model, read_config
 from ..inputs.evidence_table import read_evidence
 from ..inputs.shipped import shipped_folder, shipped_models
 from ..model_spec import ModelSpec
-from ..outputs.files import Content, prepare_run_folder, read_record, write_run
+from ..outputs.files import Content, no_empty_folders_left, prepare_run_folder, read_record, write_run
 from ..outputs.run_record import Stopwatch, build_record
 from ..outputs.tables import csv_bytes
 from ..version import __version__
@@ -41,7 +41,9 @@ class _Runs:
     warnings: tuple[str, ...]
 
 
-def validate(model: str, evidence: Path | None, *, json_output: bool, out_dir: Path | None) -> int:
+def validate(
+    model: str, evidence: Path | None, *, json_output: bool, out_dir: Path | None, quiet: bool = False
+) -> int:
     """Score a model on a table of evidence; print, and write table, forest of errors and record.
 
     Returns 0, or 5 if a simulation failed. All input is read before anything is computed.
@@ -50,9 +52,11 @@ def validate(model: str, evidence: Path | None, *, json_output: bool, out_dir: P
     spec = load_model(model, Path.cwd())
     table = read_evidence(evidence or _evidence_of(model))
     studies, refused = _read_studies(table, spec)
-    folder = _prepare(out_dir or Path("runs") / f"validate-{spec.name}")
-    device, warnings = start_jax("auto")
-    runs = _simulate_all(studies, refused, quiet=json_output)
+    folder = out_dir or Path("runs") / f"validate-{spec.name}"
+    with no_empty_folders_left([folder]):
+        _prepare(folder)
+        device, warnings = start_jax("auto")
+        runs = _simulate_all(studies, refused, quiet=json_output or quiet)
     scores = [_score(case, runs) for case in table.cases]
     fitted = _fitted_parameters(spec)
     summaries = summarise(scores, fitted)
@@ -73,7 +77,7 @@ def validate(model: str, evidence: Path | None, *, json_output: bool, out_dir: P
     _write(folder, spec, table, scores, record)
     if json_output:
         print(json.dumps(_as_json(spec, table, scores, summaries, fitted, folder)))
-    else:
+    elif not quiet:
         for warning in record["warnings"]:
             print(f"warning: {warning}", file=sys.stderr)
         print("\n".join(_as_text(spec, table, scores, summaries, fitted)))
@@ -118,11 +122,10 @@ def _paths(cases: Iterable[EvidenceCase]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _prepare(folder: Path) -> Path:
+def _prepare(folder: Path) -> None:
     # An earlier validation is replaced; any other run is refused.
     earlier = read_record(folder)
     prepare_run_folder(folder, overwrite=earlier is not None and earlier.get("command") == "validate")
-    return folder
 
 
 def _simulate_all(studies: dict[Path, Study], refused: dict[Path, str], *, quiet: bool) -> _Runs:
@@ -232,7 +235,7 @@ def _as_text(
     fitted: int | None,
 ) -> list[str]:
     lines = [f"{model.name} against {table.path.name}: {len(scores)} cases"]
-    for summary in summaries:
+    for summary in (item for item in summaries if item.cases):
         lines += ["", summary.use.upper(), *_table([s for s in scores if s.case.use == summary.use])]
         lines += _summary_lines(summary, fitted)
     others = [score for score in scores if score.case.use not in ("calibrate", "predict")]

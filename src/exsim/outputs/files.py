@@ -13,8 +13,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,19 @@ def prepare_run_folder(folder: Path, overwrite: bool = False, needed_bytes: int 
             f"{folder}: the run needs {needed_bytes:,} bytes and the disk has {free:,} free."
             " Free some space, or choose another folder with --out."
         )
+
+
+@contextmanager
+def no_empty_folders_left(folders: Sequence[Path]) -> Iterator[None]:
+    """Take away again, where what is done inside fails, the folders that it made and left empty."""
+    made = {path for folder in folders for path in (folder, *folder.parents) if not path.exists()}
+    try:
+        yield
+    except BaseException:
+        for path in sorted(made, key=lambda item: len(item.parts), reverse=True):
+            with suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def write_run(folder: Path, files: Mapping[str, Content], record: Mapping[str, Any]) -> None:
