@@ -112,6 +112,10 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
 
     lowered = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    if not matches and len(word) >= 3:
+        # "knee" for knee_extension
+        matches = [name for name in lowered if name.startswith(word.lower())]
+        return lowered[matches[0]] if len(matches) == 1 else None
     return lowered[matches[0]] if matches else None
 
 

@@ -37,8 +37,8 @@ def complain(message: str, hint: str | None = None) -> NoReturn:
     raise PydanticCustomError("exsim", "{message}", {"message": message, "hint": hint})
 
 
-def read_quantity(value: Any, example: str) -> Quantity:
-    """Return a quantity from its text; refuse what has no unit."""
+def read_quantity(value: Any, example: str, wanted: str | None = None) -> Quantity:
+    """Return a quantity from its text; refuse what has no unit. `wanted` is a unit of its dimension."""
     if isinstance(value, Quantity):
         return value
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -46,7 +46,7 @@ def read_quantity(value: Any, example: str) -> Quantity:
     if not isinstance(value, str):
         complain(f"{shown(value)} has no unit", f'write it as text with its unit, e.g. "{example}"')
     try:
-        return Quantity.parse(value)
+        return Quantity.parse(value, example, wanted)
     except UnitError as error:
         complain(error.problems[0].message, error.problems[0].hint)
 
@@ -65,7 +65,7 @@ def _quantity(example: str, *units: str, sign: Literal["any", "positive", "not n
     """Return the field type of a quantity whose dimension is that of one of `units`, if any are given."""
 
     def read(value: Any) -> Quantity:
-        quantity = read_quantity(value, example)
+        quantity = read_quantity(value, example, units[0] if units else None)
         if sign != "any" and (quantity.magnitude < 0 or (sign == "positive" and quantity.magnitude == 0)):
             complain(
                 f'"{quantity}" is {"zero" if quantity.magnitude == 0 else "negative"}', f"it must be {sign}"

@@ -140,7 +140,7 @@ def intensity_fraction(bout: BoutSpec, subject: SubjectSpec) -> float:
     """
     meaning = _read(bout.intensity)
     own = {"knee_extension": "Wmax", "resistance": "1RM"}.get(bout.modality)
-    shown = f'"{bout.intensity}"' if isinstance(bout.intensity, str) else f"{bout.intensity}"
+    shown = f'"{bout.intensity}"' if isinstance(bout.intensity, str) else f"{bout.intensity:g}"
     if own is not None and meaning.of not in ("fraction", own):
         raise _fail(
             f"{shown} does not fit {bout.modality}", f'write a share of its own maximum, e.g. "40 %{own}"'

@@ -63,6 +63,14 @@ _AMBIGUOUS = {
     "C": "write kelvin, K",
     "cal": 'write "J"',
     "kcal": 'write "kJ"',
+    "lb": 'write kilograms, "kg": 1 lb is 0.4536 kg',
+    "lbs": 'write kilograms, "kg": 1 lb is 0.4536 kg',
+    "st": 'write kilograms, "kg": 1 st is 6.35 kg',
+    "oz": 'write grams, "g": 1 oz is 28.35 g',
+    "ft": 'write metres, "m": 1 ft is 0.3048 m',
+    "inch": 'write metres, "m": 1 inch is 0.0254 m',
+    "mile": 'write kilometres, "km": 1 mile is 1.609 km',
+    "miles": 'write kilometres, "km": 1 mile is 1.609 km',
 }
 
 _DIMENSION_WORDS = {
@@ -113,21 +121,26 @@ class Quantity:
     unit: str
 
     @classmethod
-    def parse(cls, text: str) -> Quantity:
-        """Read "3.43 h". Raises UnitError for a bare number, an unknown unit or a number not finite."""
+    def parse(cls, text: str, example: str = "60 min", wanted: str | None = None) -> Quantity:
+        """Read "3.43 h". Raises UnitError for a bare number, an unknown unit or a number not finite.
+
+        `example` is what the way out shows; with `wanted`, a unit, only units of its dimension are proposed.
+        """
         shown = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "..."
         match = _QUANTITY.fullmatch(text.rstrip()) if len(text) <= _MAX_TEXT else None
         if match is None:
             comma = re.match(r"\s*[-+]?[0-9]+,[0-9]", text) is not None
-            hint = 'write the decimal point as ".", e.g. "1.5 h"' if comma else 'write e.g. "60 min"'
+            hint = 'write the decimal point as ".", e.g. "1.5 h"' if comma else f'write e.g. "{example}"'
             raise UnitError(Problem(f'"{shown}" is not a number with a unit', hint=hint))
         magnitude, unit = float(match[1]), match[2] or ""
         if not unit:
-            raise UnitError(Problem(f'"{text}" has no unit', hint='write e.g. "60 min" or "8 ug/h"'))
+            raise UnitError(
+                Problem(f'"{text}" has no unit', hint=f'write it with its unit, e.g. "{example}"')
+            )
         if not math.isfinite(magnitude):
             raise UnitError(Problem(f'"{text}" is not a finite number'))
         unit = unit.replace("μ", "µ")
-        parse_unit(unit)
+        parse_unit(unit, wanted)
         return cls(magnitude, unit)
 
     def to(self, unit: str) -> float:
@@ -182,17 +195,22 @@ def _factors(text: str) -> dict[str, int]:
     return powers
 
 
-def _unknown(text: str, names: list[str]) -> UnitError:
+def _unknown(text: str, names: list[str], wanted: str | None) -> UnitError:
+    # Part of a compound unit may have any dimension.
+    proposed = COMMON_UNITS
+    if wanted is not None and names == [text]:
+        dimension = parse_unit(wanted).dimensionality
+        proposed = tuple(unit for unit in COMMON_UNITS if parse_unit(unit).dimensionality == dimension)
     for name in names:
         molar = re.fullmatch(r"([fpnuµmk])M", name)
         hint = f'write "{molar[1]}mol/L" for molar' if molar else _AMBIGUOUS.get(name)
         if hint is not None:
             return UnitError(Problem(f'the unit "{name}" is ambiguous or not taken', hint=hint))
         if not _is_known(name):
-            match = nearest(name, COMMON_UNITS)
+            match = nearest(name, proposed)
             guess = f'Did you mean "{match}"?  ' if match else ""
             of = f' in "{text}"' if name != text else ""
-            hint = f"{guess}(known: {', '.join(COMMON_UNITS)}, and with prefixes)"
+            hint = f"{guess}(known: {', '.join(proposed)}, and with prefixes)" if proposed else None
             return UnitError(Problem(f'unknown unit "{name}"{of}', hint=hint))
     return UnitError(
         Problem(f'"{text}" is not a unit', hint='write e.g. "h", "pg/mL", "mL/kg/min" or "mL kg^-1 min^-1"')
@@ -204,18 +222,21 @@ def _is_known(name: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def parse_unit(text: str) -> pint.Unit:
-    """Read a unit such as "pg/mL". Raises UnitError where it is not known."""
+def parse_unit(text: str, wanted: str | None = None) -> pint.Unit:
+    """Read a unit such as "pg/mL". Raises UnitError where it is not known.
+
+    With `wanted`, a unit, the error proposes units of that dimension alone.
+    """
     if len(text) > _MAX_TEXT:
         raise UnitError(Problem(f'"{text[:_MAX_TEXT]}..." is not a unit'))
     plain = text.replace("μ", "µ").replace("µ", "u")
     try:
         powers = _factors(plain)
     except ValueError as error:
-        raise _unknown(text, []) from error
+        raise _unknown(text, [], wanted) from error
     names = ["percent" if name == "%" else name for name in powers]
     if any(name in _AMBIGUOUS or not _is_known(name) for name in names):
-        raise _unknown(text, names)
+        raise _unknown(text, names, wanted)
     # Pint's own reader takes any arithmetic ("h**9**9**9"): it is given names and small powers only.
     terms = [f"{name} ** {power}" for name, power in zip(names, powers.values(), strict=True) if power]
     return registry().Unit(" * ".join(terms))

@@ -84,6 +84,64 @@ def test_a_mistake_in_one_bout_does_not_hide_the_overlap_of_two_others(tmp_path:
     assert "solver.rtol" in message
 
 
+def test_a_table_inside_a_bout_is_shown_as_it_can_be_written(tmp_path: Path) -> None:
+    message = _refused(
+        tmp_path,
+        MARATHON.replace('modality = "running"', "repeat = 3\nintervals = 4\ntimes = 2").replace(
+            'start = "0 h"\n', ""
+        ),
+    )
+    assert 'write repeat = { every = "24 h", times = 7 }' in message
+    assert 'write intervals = { work = "4 min", rest = "3 min", repeats = 4 }' in message
+    assert 'write start = "0 h" under [[protocol.bout]]' in message
+    assert "it belongs in repeat = { ... }" in message
+    message = _refused(tmp_path, MARATHON.replace('modality = "running"', 'repeat = { every = "24 h" }'))
+    assert "write times = 7 in repeat = { ... }" in message
+
+
+@pytest.mark.parametrize(
+    ("intensity", "words"),
+    [
+        ('"hihg"', 'Did you mean "high"?'),
+        ('"140 %VO2max"', "lies outside 0 to 100 %"),
+        ('"140 %Wmax"', "lies outside 0 to 100 %"),
+        ('"75 %HRR"', "needs subject.vo2max"),
+        ("80", "write 0.8 for 80 %"),
+    ],
+)
+def test_a_wrong_modality_does_not_hide_a_wrong_intensity(tmp_path: Path, intensity: str, words: str) -> None:
+    text = MARATHON.replace('"running"', '"knee"').replace("0.80", intensity)
+    message = _refused(tmp_path, text)
+    assert 'Did you mean "knee_extension"?' in message
+    assert words in message
+
+
+@pytest.mark.parametrize("intensity", ["0.5", '"40 %Wmax"', '"70 %1RM"', '"60 %VO2max"'])
+def test_a_wrong_modality_is_no_reason_against_an_intensity(tmp_path: Path, intensity: str) -> None:
+    text = MARATHON.replace('"running"', '"rowing"').replace("0.80", intensity) + "legs = 1\n"
+    message = _refused(tmp_path, text.replace("legs = 1\n", "").replace("[output]", "legs = 1\n[output]"))
+    assert '"rowing" is not one of the choices' in message
+    assert "protocol.bout.0.intensity" not in message
+    assert "protocol.bout.0.legs" not in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "way_out", "never"),
+    [
+        ('"72 kg"', '"150 lb"', "1 lb is 0.4536 kg", '"L"'),
+        ('"72 kg"', '"72 kk"', "(known: kg, g, mg, ug, ng, pg,", "mL"),
+        ('"8 h"', '"8"', 'write it with its unit, e.g. "60 min"', "ug/h"),
+        ('"8 h"', '"8 weak"', 'Did you mean "week"?', "mol"),
+    ],
+)
+def test_a_unit_that_is_proposed_has_the_right_dimension(
+    tmp_path: Path, old: str, new: str, way_out: str, never: str
+) -> None:
+    message = _refused(tmp_path, MARATHON.replace(old, new))
+    assert way_out in message
+    assert never not in message
+
+
 def test_a_problem_of_an_array_element_has_the_line_of_that_element(tmp_path: Path) -> None:
     message = _refused(tmp_path, MARATHON + 'times = [\n  "1 h",\n  "2 kg",\n]\n')
     assert f"{tmp_path / 'run.toml'}:19  output.times.1" in message

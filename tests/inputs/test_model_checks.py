@@ -101,6 +101,16 @@ def test_a_dose_per_kg_needs_a_model_that_knows_the_body_mass(tmp_path: Path) ->
     assert _checked(tmp_path, text.format("2 ug/kg", "1 ug/kg/min"), _bare_model(card=with_mass)) == ([], "")
 
 
+def test_a_dose_in_a_wrong_unit_is_told_the_units_that_are_taken(tmp_path: Path) -> None:
+    text = MARATHON + '[[protocol.bolus]]\ntarget = "LPS"\ndose = "4 IU"\ntime = "0 h"\n'
+    text += '[[protocol.infusion]]\ntarget = "IL6"\nrate = "5 ug"\nstart = "0 h"\nduration = "1 h"\n'
+    _, message = _checked(tmp_path, text, load_model("il6_axis"))
+    assert '"IU" is a biological activity, but a mass is wanted (ng/kg or ng)' in message
+    assert 'write e.g. "4 ng/kg"' in message
+    assert "a mass per time is wanted (ng/h or ng/h per kg of body mass)" in message
+    assert 'write e.g. "5 ng/h"' in message
+
+
 def test_one_value_set_in_two_places_is_refused(tmp_path: Path) -> None:
     text = (
         MARATHON

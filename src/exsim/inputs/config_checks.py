@@ -197,8 +197,8 @@ def _check_overlaps(found: ConfigFindings, windows: list[_Window]) -> None:
 def _check_intensities(found: ConfigFindings, bouts: _Bouts, subject: Any) -> None:
     for path, values in bouts:
         bout = _view(BoutSpec, values, ("intensity", "modality"), start="0 h")
-        if bout is None and not isinstance(values.get("intensity"), str):
-            bout = _view(BoutSpec, values, ("intensity",), start="0 h")  # a number is judged without the rest
+        if bout is None:
+            bout = _of_its_own_modality(values)
         if bout is None or "intensity" not in values:
             continue
         person = _person_for(bout, subject)
@@ -218,10 +218,18 @@ def _check_intensities(found: ConfigFindings, bouts: _Bouts, subject: Any) -> No
             found.warn(f"{fraction:.0%} of VO2max for {lasts_h:.3g} h: nobody holds that for an hour", place)
         if lasts_h > 48.0:
             found.warn(f"one bout of {lasts_h:.4g} h", (*path, "duration"))
-        if values.get("legs") == 1 and bout.modality != "knee_extension":
+        if values.get("legs") == 1 and values.get("modality", "running") == bout.modality != "knee_extension":
             found.refuse(
                 f"legs is for knee_extension, not for {bout.modality}", (*path, "legs"), "leave it out"
             )
+
+
+def _of_its_own_modality(values: dict[str, Any]) -> BoutSpec | None:
+    # Where the modality is wrong, the intensity is judged for one that its reference belongs to.
+    text = str(values.get("intensity")).lower()
+    own = {"wmax": "knee_extension", "1rm": "resistance"}
+    modality = next((name for reference, name in own.items() if reference in text), "running")
+    return _view(BoutSpec, values, ("intensity",), start="0 h", modality=modality)
 
 
 def _person_for(bout: BoutSpec, subject: Any) -> SubjectSpec | None:

@@ -46,6 +46,12 @@ _EXAMPLES = {
     "time": 'time = "2.5 h"',
 }
 
+#: Tables inside an entry of a list, which no [header] of their own can name.
+_INLINE_TABLES = {
+    "repeat": 'repeat = { every = "24 h", times = 7 }',
+    "intervals": 'intervals = { work = "4 min", rest = "3 min", repeats = 4 }',
+}
+
 
 def structure_problems(
     source: ConfigSource, values: dict[str, Any], errors: list[ErrorDetails]
@@ -73,7 +79,7 @@ def _problem(source: ConfigSource, values: dict[str, Any], error: ErrorDetails, 
     if kind == "extra_forbidden":
         return source.problem(f'unknown key "{key}"', path, _hint_for_unknown(path) if hints else None)
     if kind == "missing":
-        where = f"under [{_dotted(path[:-1])}]" if len(path) > 1 else "at the top of the file"
+        where = _in_table(path[:-1]) if len(path) > 1 else "at the top of the file"
         return source.problem(f'"{key}" is missing', path, f"write {_EXAMPLES.get(key, key)} {where}")
     if kind == "exsim":
         hint = _hint_for_dotted_id(path, found) or context["hint"]
@@ -119,6 +125,16 @@ def _dotted(path: KeyPath) -> str:
     return ".".join(str(part) for part in path)
 
 
+def _in_table(path: KeyPath) -> str:
+    """Say where in a file a table stands: under [a], under [[a.b]] or inside { } of an entry of a list."""
+    names = [str(part) for part in path if isinstance(part, str)]
+    if names[:1] != ["protocol"] or len(names) < 2:
+        return f"under [{_dotted(path)}]"
+    if len(names) == 2:
+        return f"under [[{'.'.join(names)}]]"
+    return f"in {names[-1]} = {{ ... }}"
+
+
 def _hint_for_type(kind: str, found: Any, path: KeyPath) -> str | None:
     if kind in ("float_type", "int_type") and isinstance(found, str):
         return "write it without quotes"
@@ -126,6 +142,8 @@ def _hint_for_type(kind: str, found: Any, path: KeyPath) -> str | None:
         return f"write {found:.0f}"
     if kind == "tuple_type" and isinstance(found, dict):
         return f"write [[{_dotted(path)}]], one for each"
+    if kind == "model_type" and path[-1] in _INLINE_TABLES:
+        return f"write {_INLINE_TABLES[str(path[-1])]}"
     if kind in ("model_type", "dict_type"):
         return f"write it as a table, [{_dotted(path)}]" if not isinstance(path[-1], int) else None
     return None
@@ -144,7 +162,7 @@ def _hint_for_unknown(path: KeyPath) -> str:
     if nearest(key, known) is None:
         for table, keys in _tables(RunSpec):
             if key in keys:
-                return f"it belongs under [{table}]"
+                return f"it belongs {_in_table(tuple(table.split('.')))}"
     return did_you_mean(key, known)
 
 

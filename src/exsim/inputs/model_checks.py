@@ -8,7 +8,7 @@ from ..dosing import convert_dose
 from ..errors import ConfigError, UnitError, did_you_mean
 from ..formula import Expr, names
 from ..model_spec import ModelCard, ModelSpec
-from ..units import Quantity, factor
+from ..units import Quantity, dimension_words, factor
 from .config_checks import ConfigFindings
 from .config_source import ConfigSource
 from .toml_lines import KeyPath
@@ -182,11 +182,17 @@ def _check_inputs(found: ConfigFindings, config: LoadedConfig, model: ModelSpec,
 def _check_dose(found: ConfigFindings, amount: Quantity, unit: str, takes_mass: bool, path: KeyPath) -> None:
     try:
         _, power = convert_dose(amount, unit)
-    except UnitError as error:
+    except UnitError:
+        absolute = unit.removesuffix("/kg")
+        units = [unit]
+        if takes_mass:
+            units.append(absolute if absolute != unit else f"{unit} per kg of body mass")
+        number = str(amount).partition(" ")[0]
+        wanted = f"{dimension_words(absolute)} is wanted ({' or '.join(units)})"
         found.refuse(
-            f'"{amount}": {error.problems[0].message}',
+            f'"{amount}": "{amount.unit}" is {dimension_words(amount.unit)}, but {wanted}',
             path,
-            f'give it in "{unit}", or that per kg of body mass',
+            f'write e.g. "{number} {unit}"',
         )
         return
     if power != 0 and not takes_mass:
