@@ -48,19 +48,19 @@ end
 """
 WORDS = st.sampled_from(
     [
-        ";", "\n", "=", ":=", "'", "->", "=>", "-o", "(", ")", ",", "{", "}", "@", "$", "A:", ".", "*", "-", "^", "!",
-        "at", "model", "end", "function", "compartment", "species", "substanceOnly", "unit", "has", "in", "is", "x",
-        "const", "import", "time", "1e400", "k", "\\", "`", "é", "\x01", "%", "&&", "||", "piecewise", "delay",
-        "//", "/*", "*/", "#", '"a"', "'b'", "S.sboTerm",
+        ";", "\n", "=", ":=", "'", "->", "=>", "-o", "(", ")", ",", "{", "}", "@", "$", "A:", ".", "*",
+        "-", "^", "!", "at", "model", "end", "function", "compartment", "species", "substanceOnly",
+        "unit", "has", "in", "is", "x", "const", "import", "time", "1e400", "k", "\\", "`", "é", "\x01",
+        "%", "&&", "||", "piecewise", "delay", "//", "/*", "*/", "#", '"a"', "'b'", "S.sboTerm",
     ]
 )  # fmt: skip
 TAGS = st.sampled_from(
     [
-        "<apply>", "</apply>", "<ci>x</ci>", "<cn>", "</cn>", "<bvar>", "<lambda>", "<piecewise>", "<piece>",
-        "<times/>", "<delay/>", '<species id="S"/>', "<algebraicRule/>", "<event>", "</event>", "<notes>",
-        "<annotation>", "<!DOCTYPE a>", "<![CDATA[", "]]>", "<?x?>", "<!--", "-->", "&lt;", "&", '"', "\x00", "é",
-        'id="k"', 'constant="true"', 'level="1"', 'level="2"', 'version="5"', 'required="true"', "1e999", "NaN",
-        'xmlns:x="http://foo"',
+        "<apply>", "</apply>", "<ci>x</ci>", "<cn>", "</cn>", "<bvar>", "<lambda>", "<piecewise>",
+        "<piece>", "<times/>", "<delay/>", '<species id="S"/>', "<algebraicRule/>", "<event>", "</event>",
+        "<notes>", "<annotation>", "<!DOCTYPE a>", "<![CDATA[", "]]>", "<?x?>", "<!--", "-->", "&lt;",
+        "&", '"', "\x00", "é", 'id="k"', 'constant="true"', 'level="1"', 'level="2"', 'version="5"',
+        'required="true"', "1e999", "NaN", 'xmlns:x="http://foo"',
     ]
 )  # fmt: skip
 
