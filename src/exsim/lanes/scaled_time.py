@@ -97,7 +97,13 @@ class InScaledTime(diffrax.AbstractAdaptiveSolver):
         here = args.at(t0)
         if self.jump is not None:
             y0 = jax.lax.cond(made_jump, partial(self.jump, here), lambda y: y, y0)
-        return self.solver.step(terms, here.time(t0), here.time(t1), y0, here, solver_state, made_jump)
+        start, end = here.time(t0), here.time(t1)
+        if not isinstance(self.solver, diffrax.AbstractImplicitSolver):
+            return self.solver.step(terms, start, end, y0, here, solver_state, made_jump)
+        # An implicit step divides by its length: one of length 0 is made so short that it changes nothing.
+        whole = here.schedule.edges[-1] - here.schedule.edges[0]
+        end = jnp.where(end > start, end, start + SMALLEST_STEP * whole)
+        return self.solver.step(terms, start, end, y0, here, solver_state, made_jump)
 
 
 class _State(eqx.Module):
