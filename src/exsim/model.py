@@ -65,8 +65,14 @@ class Model:
         return {item.id: item.unit for item in items}
 
     def nominal(self, replaced: Mapping[str, float] | None = None) -> np.ndarray:
-        """Return the parameter values of the model file, some of them replaced; shape (parameter,)."""
+        """Return the parameter values of the model file, some of them replaced; shape (parameter,).
+
+        Raises KeyError for an id that is not among `parameter_ids`.
+        """
         values = {p.id: p.value for p in self.spec.parameters if p.initial is None}
+        unknown = set(replaced or {}) - set(values)
+        if unknown:
+            raise KeyError(f"{self.spec.name} has no parameter {', '.join(sorted(unknown))}")
         values.update(replaced or {})
         return np.array([values[id] for id in self.parameter_ids], dtype=np.float64)
 

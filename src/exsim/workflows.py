@@ -172,12 +172,12 @@ def _solve_with_fallbacks(
     if int(trajectory.status) != Status.DONE:
         raise _failure(model, parameters, trajectory, method, solver)
     if _below_zero(model, trajectory, solver.atol):
-        trajectory = attempt(TIGHTENED)
-        if int(trajectory.status) != Status.DONE:
-            raise _failure(model, parameters, trajectory, method, solver)
-        warnings.append(
-            f"a species fell below zero: solved again with tolerances {1 / TIGHTENED:g} times tighter"
-        )
+        tighter = attempt(TIGHTENED)
+        if int(tighter.status) == Status.DONE:
+            trajectory, said = tighter, f"solved again with tolerances {1 / TIGHTENED:g} times tighter"
+        else:
+            said = f"kept, as with tighter tolerances {STATUS_TEXT[Status(int(tighter.status))]}"
+        warnings.append(f"a species fell below zero: {said}")
         warnings += [
             f"{id} falls to {low:.3g} at {at:.4g} h whatever the tolerance: the model takes it below zero"
             for id, low, at in _below_zero(model, trajectory, solver.atol)
