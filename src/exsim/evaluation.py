@@ -163,25 +163,46 @@ class Evaluator:
 
     def __call__(self, expr: Expr) -> Value:
         """Return the value of a tree. KeyError for an id that is neither a value nor a formula."""
-        if isinstance(expr, Number):
-            return expr.value
-        if isinstance(expr, Time):
-            return self._time
-        if isinstance(expr, Name):
-            return self.named(expr.id)
-        if expr not in self._done:
-            arguments = [self(arg) for arg in expr.args]
-            if all(isinstance(argument, (bool, float)) for argument in arguments):
-                self._done[expr] = _fold_literals(expr.op, arguments)
-            else:
-                self._done[expr] = TABLE[expr.op](self._xp, *arguments)
-        return self._done[expr]
+        # With a stack of its own: a tree may be deeper than Python's.
+        waiting = [expr]
+        while waiting:
+            node = waiting[-1]
+            missing = [part for part in self._parts(node) if not self._is_known(part)]
+            if missing:
+                waiting += reversed(missing)
+                continue
+            waiting.pop()
+            if isinstance(node, Name) and node.id not in self._names:
+                self._names[node.id] = self._known(self._formulas[node.id])
+            elif isinstance(node, Call) and node not in self._done:
+                self._done[node] = self._apply(node.op, list(map(self._known, node.args)))
+        return self._known(expr)
 
     def named(self, id: str) -> Value:
         """Return the value of an id. KeyError if it is neither a value nor a formula."""
-        if id not in self._names:
-            self._names[id] = self(self._formulas[id])
-        return self._names[id]
+        return self(Name(id))
+
+    def _parts(self, node: Expr) -> tuple[Expr, ...]:
+        if isinstance(node, Call):
+            return node.args
+        return (self._formulas[node.id],) if isinstance(node, Name) and node.id not in self._names else ()
+
+    def _is_known(self, node: Expr) -> bool:
+        if isinstance(node, Call):
+            return node in self._done
+        return not isinstance(node, Name) or node.id in self._names
+
+    def _known(self, node: Expr) -> Value:
+        if isinstance(node, Number):
+            return node.value
+        if isinstance(node, Time):
+            return self._time
+        return self._names[node.id] if isinstance(node, Name) else self._done[node]
+
+    def _apply(self, op: str, arguments: list[Value]) -> Value:
+        if all(isinstance(argument, bool | float) for argument in arguments):
+            return _fold_literals(op, arguments)
+        return TABLE[op](self._xp, *arguments)
 
 
 def _fold_literals(op: str, arguments: list[Value]) -> Value:
@@ -202,7 +223,7 @@ def hoist(expressions: Iterable[Expr], fixed: frozenset[str]) -> tuple[tuple[Exp
     def only_fixed(node: Expr) -> bool:
         if isinstance(node, Call):
             if node not in known:
-                known[node] = all(only_fixed(arg) for arg in node.args)
+                known[node] = all(map(only_fixed, node.args))
             return known[node]
         return isinstance(node, Number) or (isinstance(node, Name) and node.id in fixed)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class Time:
     """The time symbol of SBML, in the model's own unit of time."""
 
 
-@dataclass(frozen=True, eq=True)
+@dataclass(frozen=True)
 class Call:
     """An operator or function of `OPERATORS` applied to sub-expressions."""
 
     op: str
     args: tuple[Expr, ...]
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.op, self.args))
+    def __post_init__(self) -> None:
+        # A tree is hashed over and over while common parts are looked for, and may be deep: the
+        # hash is made once, from those of its parts.
+        object.__setattr__(self, "_hash", hash((self.op, self.args)))
 
     def __hash__(self) -> int:
-        # A tree is hashed over and over while common parts are looked for: once is enough.
-        return self._hash
+        return self._hash  # type: ignore[attr-defined]
 
 
 Expr = Number | Name | Time | Call
@@ -88,7 +88,8 @@ def transform(expr: Expr, replace: Callable[[Expr], Expr | None]) -> Expr:
     if new is not None:
         return new
     if isinstance(expr, Call):
-        return Call(expr.op, tuple(transform(arg, replace) for arg in expr.args))
+        # `map` takes no frame of its own: a tree may be hundreds of levels deep.
+        return Call(expr.op, tuple(map(partial(transform, replace=replace), expr.args)))
     return expr
 
 
