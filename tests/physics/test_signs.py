@@ -72,7 +72,7 @@ def _config(axis: Any, shares: np.ndarray, bout: dict[str, float]) -> RunSpec:
                 ],
             },
             # 193 output times, as everywhere here.
-            "output": {"until": "24 h", "every": "7.5 min"},
+            "output": {"until": "24 h", "times": [f"{7.5 * number} min" for number in range(193)]},
         }
     )
 

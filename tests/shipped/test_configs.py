@@ -34,10 +34,10 @@ def test_the_protocols_of_the_papers_are_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_to_finite_curves_that_are_not_negative(name: str, simulated: Callable[..., Run]) -> None:
-    """In 24 steps of output, so that configs of one shape share a program."""
+    """At 25 times of output, so that configs of one shape share a program."""
     until_h = read_study(_path(name)).config.spec.output.until.to("h")
-    steps = () if name in WHOLE else (f"output.every='{until_h / 24!r} h'",)
-    run = simulated(name, *steps)
+    times = ", ".join(f"'{until_h * step / 24!r} h'" for step in range(25))
+    run = simulated(name) if name in WHOLE else simulated(name, f"output.times=[{times}]")
     # Bouts that follow one another are told that the model does not adapt.
     several = len(json.loads(run.dataset.attrs["bouts"])) > 1
     assert run.warnings == ((NO_ADAPTATION,) if several else ())

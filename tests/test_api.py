@@ -1,0 +1,108 @@
+"""exsim from Python: the public names, and files in, labelled values out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import exsim
+from exsim.api import read_study, run_study
+from exsim.errors import ConfigError, ModelFileError, SolveError
+
+CONFIG = """# Is this read?
+schema = 1
+model = "here/one.ant"
+
+[output]
+until = "2 h"
+every = "1 h"
+"""
+MODEL = """
+model one
+  unit time_unit = 3600 second;
+  compartment plasma = 2;
+  species C in plasma = 3;
+  k = 0.5;
+  gone: C -> ; k * C * plasma;
+end
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "one.ant").write_text(MODEL, encoding="utf-8")
+    path = tmp_path / "run.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    return path
+
+
+def test_the_public_names_are_these() -> None:
+    assert exsim.__all__ == ["__version__", "load_model", "simulate"]
+    assert set(exsim.__all__) <= set(dir(exsim))
+    with pytest.raises(AttributeError, match="no attribute 'simulte'"):
+        exsim.simulte  # noqa: B018
+
+
+def test_importing_exsim_loads_nothing_heavy_and_reading_no_jax(root: Path, config: Path) -> None:
+    code = (
+        "import sys, exsim\n"
+        "heavy = {'jax', 'diffrax', 'xarray', 'pandas', 'matplotlib', 'pydantic', 'pint', 'antimony'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+        "from exsim.api import read_study\n"
+        "read_study(sys.argv[1])\n"
+        "print(sorted({'jax', 'diffrax', 'xarray', 'pandas', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(config)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+    )
+    assert done.stdout.split() == ["[]", "[]"]
+
+
+def test_simulate_returns_curves_and_writes_nothing(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    run = exsim.simulate(config)
+    np.testing.assert_allclose(run.dataset["C"], 3.0 * np.exp(-0.5 * run.dataset["time"]), rtol=1e-5)
+    assert run.dataset.attrs["config"] == "run"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_model_path_counts_from_its_config_and_not_from_here(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert read_study(config).model.name == "one"
+
+
+def test_overrides_are_written_as_on_the_command_line(config: Path) -> None:
+    study = read_study(str(config), ["output.until='4 h'", "parameter.k=0.25"])
+    assert study.config.spec.output.until.to("h") == 4.0
+    run = run_study(study)
+    assert float(run.dataset["C"][-1]) == pytest.approx(3.0 * np.exp(-1.0), rel=1e-5)
+
+
+def test_errors_are_of_one_family_and_name_the_file(config: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        exsim.simulate(config, ["parameter.kk=1"])
+    assert 'Did you mean "k"?' in str(wrong.value)
+    with pytest.raises(SolveError, match="step budget"):
+        exsim.simulate(config, ["solver.max_steps=2", "solver.method='tsit5'"])
+    (tmp_path / "here" / "one.ant").unlink()
+    with pytest.raises(ConfigError, match=r"one\.ant"):
+        exsim.simulate(config)
+    with pytest.raises(ModelFileError, match="one"):
+        exsim.load_model("one")
