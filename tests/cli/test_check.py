@@ -81,6 +81,22 @@ def test_a_construct_that_is_refused_alone_is_exit_4(
     assert "E" in {problem["key"] for problem in answer["files"][0]["problems"]}
 
 
+def test_a_model_file_its_card_and_a_config_of_one_name_lie_beside_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "decay.ant").write_text("model m\n  species A; A = 1; J: A -> ; k*A; k = 1;\nend\n")
+    (tmp_path / "decay.toml").write_text('schema = 1\nmodel = "decay.ant"\n[output]\nuntil = "1 h"\n')
+    card = tmp_path / "decay.card.toml"
+    card.write_text('title = "Decay"\n[[observable]]\nanalyte = "A"\nid = "A"\nlabel = "A"\n')
+    answer = _json(capsys, tmp_path, tmp_path / "decay.ant", card)
+    assert answer["exit_code"] == 0
+    assert [item["kind"] for item in answer["files"]] == ["config", "model", "model"]
+    card.write_text('titel = "Decay"\n')
+    assert _json(capsys, card)["files"][0]["problems"][0]["key"] == "titel"
+    (tmp_path / "decay.ant").unlink()
+    assert "no such model file" in _json(capsys, card)["files"][0]["problems"][0]["message"]
+
+
 def test_a_config_with_a_refused_model_and_a_wrong_config_are_exit_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,9 +102,13 @@ def test_the_hash_of_each_file_is_recorded(own_model: Path) -> None:
         assert hashes[file] == hashlib.sha256((own_model / file).read_bytes()).hexdigest()
 
 
-def test_a_card_beside_a_file_of_another_name_has_that_name(own_model: Path) -> None:
+def test_a_card_beside_a_file_of_another_name_has_that_name_and_a_config_beside_it_stays_a_config(
+    own_model: Path,
+) -> None:
     (own_model / "model.ant").rename(own_model / "other.ant")
-    (own_model / "model.toml").rename(own_model / "other.toml")
+    (own_model / "model.toml").rename(own_model / "other.card.toml")
+    config = 'schema = 1\nmodel = "other.ant"\n[output]\nuntil = "1 h"\n'
+    (own_model / "other.toml").write_text(config)
     model = load_model(own_model / "other.ant")
     assert model.name == "other"
     assert model.card is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import MAX_PROBLEMS_SHOWN, InputError, Problem, RefusedError
 from ..inputs.config import check_against_model, read_config
-from ..inputs.model_files import ANTIMONY, CARD, SBML, load_model
+from ..inputs.model_files import ANTIMONY, CARD_SUFFIX, SBML, load_model, model_of_card
 from ..inputs.shipped import shipped_models
 from ..model_spec import ModelSpec
 
@@ -58,13 +58,12 @@ def check_file(path: Path) -> Checked:
 def _files(path: Path) -> list[Path]:
     # A folder that holds no model stands for the configs in it.
     if path.is_dir() and _kind(path) != "model":
-        return sorted(path.glob("*.toml")) or [path]
+        return sorted(file for file in path.glob("*.toml") if not file.name.endswith(CARD_SUFFIX)) or [path]
     return [path]
 
 
 def _kind(path: Path) -> str:
-    folder = path if path.is_dir() else path.parent if path.name == CARD else None
-    if folder is not None and any((folder / name).is_file() for name in (ANTIMONY, SBML)):
+    if model_of_card(path) is not None or any((path / name).is_file() for name in (ANTIMONY, SBML)):
         return "model"
     if str(path) in shipped_models() and not path.exists():
         return "model"
@@ -73,7 +72,7 @@ def _kind(path: Path) -> str:
 
 def _warnings(path: Path, kind: str) -> tuple[str, ...]:
     if kind == "model":
-        return load_model(path.parent if path.name == CARD else str(path)).warnings
+        return load_model(model_of_card(path) or str(path)).warnings
     if kind == "evidence":
         from ..inputs.evidence_table import read_evidence
 

@@ -23,6 +23,8 @@ from .shipped import shipped_folder, shipped_model, shipped_models
 from .xml_scan import MAX_FILE_BYTES, scan_xml
 
 ANTIMONY, SBML, CARD = "model.ant", "model.xml", "model.toml"
+#: The card of a model file NAME.ant is NAME.card.toml: NAME.toml may be a config beside it.
+CARD_SUFFIX = ".card.toml"
 _SUFFIXES = (".ant", ".xml", ".sbml")
 
 
@@ -42,8 +44,8 @@ def load_model(
     """Read a model with its card and return it checked and normalised.
 
     `name_or_path` is the name of a shipped model, a folder with model.ant or model.xml (and
-    model.toml), or such a file; a relative path counts from `base_dir`. With `strict_units` (the
-    default for shipped models) units that do not fit or cannot be checked, and parameters without a
+    model.toml), or a file NAME.ant, .xml or .sbml (and NAME.card.toml); a relative path counts from
+    `base_dir`. With `strict_units` (the default for shipped models) units that do not fit or cannot be checked, and parameters without a
     card entry, are mistakes; else they are warnings of the ModelSpec. Raises ModelFileError with
     every problem and its line, RefusedError for constructs that exsim does not do.
     """
@@ -136,9 +138,19 @@ def _find(name_or_path: str | Path, base: Path) -> _Files:
         raise ModelFileError(
             Problem(f'a model file ends in {", ".join(_SUFFIXES)}, not "{path.suffix}"', str(path))
         )
-    beside = path.with_name(CARD) if path.stem == "model" else path.with_suffix(".toml")
+    beside = path.with_name(CARD) if path.stem == "model" else path.with_suffix(CARD_SUFFIX)
     name = path.resolve().parent.name if path.stem == "model" else path.stem
     return _Files(name, path, beside if beside.is_file() else None, shipped=False)
+
+
+def model_of_card(path: Path) -> Path | None:
+    """Return the folder or file of the model that a card is of; None for a file that is no card."""
+    if path.name == CARD:
+        return path.parent if any((path.parent / name).is_file() for name in (ANTIMONY, SBML)) else None
+    if not path.name.endswith(CARD_SUFFIX):
+        return None
+    files = [path.with_name(path.name.removesuffix(CARD_SUFFIX) + suffix) for suffix in _SUFFIXES]
+    return next((file for file in files if file.is_file()), files[0])
 
 
 def _not_found(text: str, path: Path, looks_like_a_name: bool) -> Problem:
@@ -184,5 +196,5 @@ def write_sbml_beside(folder: Path) -> Path:
 
 if __name__ == "__main__":
     # python -m exsim.inputs.model_files [FOLDER...]: the SBML of the shipped models, or of these folders.
-    for chosen in sys.argv[1:] or [shipped_folder("models") / name for name in shipped_models()]:
+    for chosen in sys.argv[1:] or [str(shipped_folder("models") / name) for name in shipped_models()]:
         write_sbml_beside(Path(chosen))
