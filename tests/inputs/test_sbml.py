@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exsim.errors import RefusedError
 from exsim.formula import Call, Name, Number
 from exsim.inputs.model_files import load_model
 from exsim.model import Model, compile_model
@@ -276,3 +277,25 @@ def test_two_readings_of_one_file_are_equal_and_hash_alike(tmp_path: Path) -> No
     first, second = load(tmp_path, TWO_VOLUMES), load(tmp_path, TWO_VOLUMES)
     assert first == second
     assert hash(first) == hash(second)
+
+
+def test_one_refused_construct_does_not_hide_the_others_and_each_delay_has_a_way_out(tmp_path: Path) -> None:
+    text = """model m
+      species A; A = 1; k = 1;
+      J: A -> ; k*A*(1 + piecewise(1, sin(time) > 0.5, 0));
+      E: at 1 after (A < 0.5): A = 1;
+      F: at (A < 0.2): A = 2;
+      B = 1
+      B' = ceil(time);
+      D = delay(A, 2);
+    end
+    """
+    (tmp_path / "many.ant").write_text(text)
+    with pytest.raises(RefusedError) as caught:
+        load_model(tmp_path / "many.ant")
+    found = {(problem.line, problem.key): problem for problem in caught.value.problems}
+    assert set(found) == {(3, "J"), (4, "E"), (5, "F"), (7, "B"), (8, "D")}
+    assert len(caught.value.problems) == 6  # The delay of E, and what its trigger waits for.
+    hints = {problem.message: problem.hint for problem in caught.value.problems}
+    assert "x + delay" in (hints["an event with a delay"] or "")
+    assert "transit compartments" in (hints["delay in the formula of D"] or "")

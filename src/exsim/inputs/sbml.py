@@ -51,12 +51,14 @@ def model_from_sbml(
         return None
     _check_units(document, source, formulas, strict=strict_units)
     check_size(draft, findings)
-    if findings.errors or findings.refusals:
+    if findings.errors:
         return None
     check_compartments(draft, findings)
     analysis = TimeAnalysis(_fixed(draft, rules), rules)
     events = timed_events(formulas.events, draft, analysis, findings)
     switches = split_at_jumps(draft, analysis, findings)
+    if findings.errors or findings.refusals:
+        return None
     rules = {id: item.value for id, item in draft.assignments.items()}
     return ModelSpec(
         name=name,

@@ -170,6 +170,10 @@ _LEAVES: dict[int, Expr] = {
 }
 
 _REFUSED = {libsbml.AST_FUNCTION_DELAY: "delay", libsbml.AST_FUNCTION_RATE_OF: "rateOf"}
+_WAYS_OUT = {
+    "delay": "write a chain of species in its place, each made from the one before (transit compartments)",
+    "rateOf": "write the rate itself in its place",
+}
 
 #: A tree, its number of nodes with shared parts counted each time, and its depth.
 _Sized = tuple[Expr, int, int]
@@ -205,7 +209,8 @@ class MathReader:
         try:
             tree, _, depth = self._walk(node, {old: (Name(new), 1, 1) for old, new in (names or {}).items()})
         except UnknownConstruct as construct:
-            self._findings.refuse(f"{construct} in the formula of {key}", key, kinds=(kind,))
+            hint = _WAYS_OUT.get(str(construct))
+            self._findings.refuse(f"{construct} in the formula of {key}", key, hint=hint, kinds=(kind,))
             return Number(math.nan)
         except BadFormula as reason:
             self._findings.error(f"the formula of {key}: {reason}", key, kinds=(kind,))

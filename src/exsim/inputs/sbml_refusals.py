@@ -18,16 +18,18 @@ def refuse_constructs(document: libsbml.SBMLDocument, findings: Findings) -> Non
         _refuse_in_reaction(model, reaction, findings)
     for event in model.getListOfEvents():
         if event.isSetDelay() and event.getDelay().isSetMath():
-            findings.refuse("an event with a delay", event.getId())
+            hint = "write the later time into the trigger, such as at (time >= x + delay); for an effect that"
+            findings.refuse(
+                "an event with a delay", event.getId(), hint=f"{hint} lags, add a species between"
+            )
         if event.isSetPriority() and event.getPriority().isSetMath():
-            findings.refuse("an event with a priority", event.getId())
+            hint = "leave it out; where two events meet, write their assignments into one event"
+            findings.refuse("an event with a priority", event.getId(), hint=hint)
     for compartment in model.getListOfCompartments():
         _refuse_variable_compartment(model, compartment, findings)
 
 
 def _refuse_in_reaction(model: libsbml.Model, reaction: libsbml.Reaction, findings: Findings) -> None:
-    if reaction.isSetFast() and reaction.getFast():
-        findings.refuse("a fast reaction", reaction.getId())
     for reference in [*reaction.getListOfReactants(), *reaction.getListOfProducts()]:
         id = reference.getId()
         place = f"of {reference.getSpecies()} in {reaction.getId()}"

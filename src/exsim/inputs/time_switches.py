@@ -55,14 +55,18 @@ def split_at_jumps(draft: Draft, analysis: TimeAnalysis, findings: Findings) -> 
 
         return transform(expr, exchange)
 
+    refused_before = len(findings.refusals)
     _write_out_at_start(draft, in_rates, rules)
     draft.reactions = [
         replace(reaction, rate=switched(reaction.rate, reaction.id, "reaction"))
         for reaction in draft.reactions
     ]
-    if findings.refusals:
-        return ()  # The same formulas again, under the names of the species.
+    # What reactions do to their species is the same formulas again.
+    refused = len(findings.refusals) > refused_before
+    done = {id for reaction in draft.reactions for id, _ in reaction.stoichiometry} if refused else set()
     for id, state in draft.states.items():
+        if id in done:
+            continue
         draft.states[id] = replace(state, rate=switched(state.rate, id, "rateRule"))
     for id in sorted(in_rates):
         value = switched(draft.assignments[id].value, id, "assignmentRule")
