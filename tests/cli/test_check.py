@@ -92,7 +92,7 @@ def test_a_model_file_its_card_and_a_config_of_one_name_lie_beside_each_other(
     assert answer["exit_code"] == 0
     assert [item["kind"] for item in answer["files"]] == ["config", "model", "model"]
     card.write_text('titel = "Decay"\n')
-    assert _json(capsys, card)["files"][0]["problems"][0]["key"] == "titel"
+    assert _json(capsys, card)["files"][0]["problems"][-1]["key"] == "titel"
     (tmp_path / "decay.ant").unlink()
     assert "no such model file" in _json(capsys, card)["files"][0]["problems"][0]["message"]
 

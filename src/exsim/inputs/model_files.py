@@ -45,9 +45,10 @@ def load_model(
 
     `name_or_path` is the name of a shipped model, a folder with model.ant or model.xml (and
     model.toml), or a file NAME.ant, .xml or .sbml (and NAME.card.toml); a relative path counts from
-    `base_dir`. With `strict_units` (the default for shipped models) units that do not fit or cannot be checked, and parameters without a
-    card entry, are mistakes; else they are warnings of the ModelSpec. Raises ModelFileError with
-    every problem and its line, RefusedError for constructs that exsim does not do.
+    `base_dir`. With `strict_units` (the default for shipped models) units that do not fit or cannot be
+    checked, and parameters without a card entry, are mistakes; else they are warnings of the
+    ModelSpec. Raises ModelFileError with every problem and its line, RefusedError for constructs that
+    exsim does not do.
     """
     files = _find(name_or_path, Path(base_dir) if base_dir is not None else Path())
     strict = files.shipped if strict_units is None else strict_units
