@@ -41,6 +41,8 @@ def _process(root: Path, cache: Path, hash_seed: str) -> tuple[list[str], float]
         "PYTHONHASHSEED": hash_seed,
         "EXSIM_CACHE_DIR": str(cache),
     }
+    # The tests' own folder, which the user would have set by JAX's means, comes before exsim's.
+    del environment["JAX_COMPILATION_CACHE_DIR"]
     done = subprocess.run(
         [sys.executable, "-c", LISTENING, str(root / "configs" / "simulate" / "marathon.toml")],
         capture_output=True,
