@@ -74,7 +74,15 @@ def test_the_level_at_rest_stands_beside_each_curve(run: xr.Dataset) -> None:
 
 def test_what_was_done_is_told_in_plain_numbers(run: xr.Dataset) -> None:
     assert json.loads(run.attrs["bouts"]) == [
-        {"start_h": 1.0, "end_h": 2.0, "intensity": 0.75, "modality": "running"}
+        {
+            "start_h": 1.0,
+            "end_h": 2.0,
+            "intensity": 0.75,
+            "modality": "running",
+            "intervals": 1,
+            "work_h": 1.0,
+            "rest_h": 0.0,
+        }
     ]
     assert json.loads(run.attrs["infusions"]) == json.loads(run.attrs["boluses"]) == []
 
@@ -92,6 +100,15 @@ def _protocol(**more: Any) -> Protocol:
 def test_repetitions_are_listed_one_by_one() -> None:
     rows = bout_table(_protocol())
     assert [(row["start_h"], row["end_h"]) for row in rows] == [(2.0, 3.0), (26.0, 27.0)]
+
+
+def test_a_bout_of_intervals_says_how_often_and_how_long_work_and_rest_are() -> None:
+    bout = Bout(start_h=1.0, duration_h=1.5, rest_h=0.25, every_h=0.0, levels={"intensity": 0.9}, intervals=3)
+    (row,) = bout_table(Protocol(bouts=(bout,)))
+    assert (row["start_h"], row["end_h"]) == (1.0, 2.5)
+    assert row["intervals"] == 3
+    assert row["work_h"] == pytest.approx(1 / 3)
+    assert row["rest_h"] == 0.25
 
 
 def test_times_after_the_end_are_told_as_clock_times() -> None:

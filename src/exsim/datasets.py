@@ -78,13 +78,19 @@ def _attributes(
 
 
 def bout_table(protocol: Protocol) -> list[dict[str, Any]]:
-    """Return every bout, repetitions apart: start and end in hours, intensity, modality."""
+    """Return every bout, repetitions apart: start and end in hours, intensity, modality, intervals.
+
+    `intervals` is how many times work is done, `work_h` and `rest_h` the hours of each (rest 0 for one).
+    """
     rows = [
         {
             "start_h": float(start),
             "end_h": float(end),
             "intensity": float(bout.levels["intensity"]),
             "modality": bout.modality,
+            "intervals": bout.intervals,
+            "work_h": float(bout.duration_h - (bout.intervals - 1) * bout.rest_h) / bout.intervals,
+            "rest_h": float(bout.rest_h) if bout.intervals > 1 else 0.0,
         }
         for bout in protocol.bouts
         for start, end in bout.repetitions()

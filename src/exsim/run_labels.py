@@ -22,6 +22,18 @@ class BoutWindow:
     end_h: float
     intensity: float | None = None
     modality: str = ""
+    intervals: int = 1
+    #: Hours of one stretch of work; None where it is the whole bout.
+    work_h: float | None = None
+    rest_h: float = 0.0
+
+    @property
+    def work(self) -> tuple[tuple[float, float], ...]:
+        """Start and end in hours of every stretch of work."""
+        if self.work_h is None or self.intervals == 1:
+            return ((self.start_h, self.end_h),)
+        starts = [self.start_h + number * (self.work_h + self.rest_h) for number in range(self.intervals)]
+        return tuple((start, start + self.work_h) for start in starts)
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,9 @@ def bouts(ds: xr.Dataset) -> tuple[BoutWindow, ...]:
             float(item["end_h"]),
             None if item.get("intensity") is None else float(item["intensity"]),
             str(item.get("modality") or ""),
+            int(item.get("intervals") or 1),
+            None if item.get("work_h") is None else float(item["work_h"]),
+            float(item.get("rest_h") or 0.0),
         )
         for item in _listed(ds, "bouts")
     ]

@@ -99,6 +99,45 @@ def test_each_bout_is_shaded_at_its_time(make_run):
     assert spans == [(1.0, 2.0), (4.0, 5.5)]
 
 
+def test_of_intervals_the_work_is_shaded_and_the_caption_counts_it(make_run):
+    bout = {"start_h": 1.0, "end_h": 1.0 + 25 / 60, "intensity": 0.906, "modality": "running"}
+    bout |= {"intervals": 4, "work_h": 4 / 60, "rest_h": 3 / 60}
+    ds = make_run()
+    ds.attrs["bouts"] = json.dumps([bout])
+    figure = run_figure(ds)
+    spans = [(patch.get_x(), patch.get_width()) for patch in figure.axes[0].patches]
+    assert spans == [(pytest.approx(1.0 + 7 / 60 * n), pytest.approx(4 / 60)) for n in range(4)]
+    (caption,) = [text for text in texts(figure) if text.startswith("shaded:")]
+    assert "4 × 4 min with 3 min of rest between" in caption
+    assert "25 min" not in caption
+
+
+def test_infusions_and_doses_are_called_as_their_analytes(make_run):
+    infusions = [{"input": name, "start_h": 0.0, "end_h": 1.0} for name in ("il1ra_infusion", "sugar_drip")]
+    ds = make_run(infusions=json.dumps(infusions), boluses='[{"target": "IL10", "time_h": 1}]')
+    ds["IL1RA"].attrs["long_name"], ds["IL10"].attrs["long_name"] = "IL-1RA", "IL-10"
+    (caption,) = [text for text in texts(run_figure(ds)) if "blue bar" in text]
+    assert "blue bar: IL-1RA infusion, sugar drip" in caption
+    assert "dashed: IL-10 given at once" in caption
+
+
+@pytest.mark.parametrize(("count", "length"), [(2, 12), (7, 24), (30, 8), (3, 300)])
+def test_an_overlay_of_many_runs_names_as_many_as_fit_and_counts_the_rest(make_run, count, length):
+    names = [f"run_{number}".ljust(length, "x") for number in range(count)]
+    figure = overlay_figure([make_run()] * count, names)
+    (title,) = [text for text in texts(figure) if "compared" in text]
+    assert "…" not in title
+    words = title.replace("\n", " ")
+    shown = sum(name in words for name in names)
+    if shown == count:
+        assert "more" not in words
+    elif shown:
+        assert words.endswith(f"and {count - shown} more")
+    else:
+        assert words == f"{count} runs compared"
+    assert shown == count or count > 2
+
+
 def test_a_week_is_shown_in_days(make_run):
     axes = run_figure(week(make_run)).axes[0]
     assert axes.get_xlabel() == "time (days)"

@@ -184,9 +184,9 @@ def shade(
     boluses: Sequence[BolusTime],
     hours_per_unit: float,
 ) -> None:
-    """Shade the bouts in grey and the infusions in blue; a dashed line for each bolus."""
-    for bout in bouts:
-        axes.axvspan(bout.start_h / hours_per_unit, bout.end_h / hours_per_unit, color=PALE, lw=0, zorder=0)
+    """Shade the work of bouts in grey and the infusions in blue; a dashed line for each bolus."""
+    for start, end in (stretch for bout in bouts for stretch in bout.work):
+        axes.axvspan(start / hours_per_unit, end / hours_per_unit, color=PALE, lw=0, zorder=0)
     for infusion in infusions:
         start, end = infusion.start_h / hours_per_unit, infusion.end_h / hours_per_unit
         axes.axvspan(start, end, ymax=0.03, color=INFUSION_COLOUR, lw=0, zorder=0.5)

@@ -6,6 +6,7 @@ Drawn with matplotlib's objects, not pyplot: nothing is shown and no state outsi
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def overlay_figure(datasets: Sequence[xr.Dataset], names: Sequence[str] | None =
     with style.drawing():
         height = 1.15 + 2.75 * rows + 0.22 * math.ceil(len(names) / 4)
         figure = style.new_figure(4.0 * columns + 0.4, height)
-        title = "Runs compared: " + ", ".join(names)
+        title = _title_of_several(names, 32 * columns)
         top = _write_heading(
             figure, title, "bars under the curves: bouts, in the colour of their run", 32 * columns
         )
@@ -157,9 +158,9 @@ def _draw_overlay_panel(axes: Axes, datasets: Sequence[xr.Dataset], item: Observ
         curves.append(ds[item.variable].values * scale)
         look = style.line_look(number)
         axes.plot(ds["time"].values / hours_per_unit, style.positive(curves[-1]), zorder=3, **look)
-        for bout in bouts(ds):
-            low = 0.012 + 0.022 * number
-            start, end = bout.start_h / hours_per_unit, bout.end_h / hours_per_unit
+        low = 0.012 + 0.022 * number
+        for stretch in (stretch for bout in bouts(ds) for stretch in bout.work):
+            start, end = stretch[0] / hours_per_unit, stretch[1] / hours_per_unit
             axes.axvspan(start, end, ymin=low, ymax=low + 0.014, color=look["color"], lw=0, zorder=1)
     style.set_time_axis(axes, min(float(ds["time"].values[0]) for ds in datasets), last_h)
     limits = style.log_limits(curves, least_factor=4.0)
@@ -219,11 +220,24 @@ def _caption(ds: xr.Dataset) -> str:
     parts = []
     if found := bouts(ds):
         parts.append(f"shaded: {_describe_bouts(found)}")
-    if targets := sorted({item.target for item in infusions(ds)}):
-        parts.append(f"blue bar: {', '.join(targets).replace('_', ' ')}")
-    if doses := list(dict.fromkeys(item.target for item in boluses(ds))):
+    if targets := list(dict.fromkeys(_infusion_name(ds, item.target) for item in infusions(ds))):
+        parts.append(f"blue bar: {', '.join(targets)}")
+    if doses := list(dict.fromkeys(_dose_name(ds, item.target) for item in boluses(ds))):
         parts.append(f"dashed: {', '.join(doses)} given at once")
     return "   ".join(parts) or "no bout: at rest throughout"
+
+
+def _infusion_name(ds: xr.Dataset, target: str) -> str:
+    # The input of an infusion is named after what is infused ("il6_infusion"), as far as a lab measures it.
+    for item in observables(ds):
+        plain = re.sub(r"[^a-z0-9]", "", target.lower()).removesuffix("infusion")
+        if plain == re.sub(r"[^a-z0-9]", "", item.analyte.lower()):
+            return f"{item.label} infusion"
+    return target.replace("_", " ")
+
+
+def _dose_name(ds: xr.Dataset, target: str) -> str:
+    return next((item.label for item in observables(ds) if item.variable == target), target)
 
 
 def _describe_bouts(found: Sequence[BoutWindow]) -> str:
@@ -233,14 +247,32 @@ def _describe_bouts(found: Sequence[BoutWindow]) -> str:
     if len(levels) == 1:
         aerobic = all(kind in ("running", "cycling") for kind in kinds)
         what += f" at {100 * levels[0]:.3g} % of {'VO₂max' if aerobic else 'maximum'}"
-    lengths = list(dict.fromkeys(round(bout.end_h - bout.start_h, 6) for bout in found))
+    lengths = list(dict.fromkeys(_length(bout) for bout in found))
     if len(lengths) == 1:
-        what += f", {_duration(lengths[0])}"
+        what += f", {lengths[0]}"
     return what if len(found) == 1 else f"{len(found)} bouts of {what}"
+
+
+def _length(bout: BoutWindow) -> str:
+    if bout.intervals == 1 or bout.work_h is None:
+        return _duration(bout.end_h - bout.start_h)
+    return f"{bout.intervals} × {_duration(bout.work_h)} with {_duration(bout.rest_h)} of rest between"
+
+
+def _title_of_several(names: Sequence[str], width: int) -> str:
+    """Return "Runs compared: a, b and 5 more": as many names as two lines hold."""
+    for kept in range(len(names), 0, -1):
+        more = len(names) - kept
+        title = "Runs compared: " + ", ".join(names[:kept]) + (f" and {more} more" if more else "")
+        if len(textwrap.wrap(title, width)) <= 2:
+            return title
+    return f"{len(names)} runs compared"
 
 
 def _duration(hours: float) -> str:
     minutes = round(hours * 60)
+    if minutes < 2:
+        return f"{hours * 3600:.3g} s"
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
@@ -249,7 +281,7 @@ def _duration(hours: float) -> str:
 def _write_heading(figure: Figure, title: str, caption: str, width: int) -> float:
     # Title and caption at the top left; returns where the axes may begin, as a share of the height.
     height = figure.get_figheight()
-    lines = textwrap.wrap(title, width)[:3]
+    lines = textwrap.wrap(title, width, max_lines=3, placeholder=" …")
     figure.text(
         0.012, 1 - 0.12 / height, "\n".join(lines), fontsize=13, weight="bold", va="top", parse_math=False
     )
