@@ -288,10 +288,12 @@ def test_row_86_the_gradient_of_a_run_from_zero_is_finite(axis: Any) -> None:
             run = solve(axis.model, Protocol((bout,), (infusion,), (bolus,)), axis.model.nominal(), times_h)
             return run.states[axis.model.state_ids.index("TNF")]
 
-        gradient = jax.jacfwd(tnf)(jnp.asarray([0.0, 3.0, 0.0, 0.0, 0.0, 0.0]))
-        assert np.isfinite(np.asarray(gradient)).all()
+        at = jnp.asarray([0.0, 3.0, 0.0, 0.0, 0.0, 0.0])
+        along = jax.jit(lambda tangent: jax.jvp(tnf, (at,), (tangent,))[1])
+        gradient = np.array([along(tangent) for tangent in jnp.eye(len(at))])
+        assert np.isfinite(gradient).all()
         # Of all that is 0 here, LPS is what TNF follows.
-        assert float(np.abs(np.asarray(gradient)[:, 4]).max()) > 1.0
+        assert np.abs(gradient[4]).max() > 1.0
 
 
 def test_row_87_a_gpu_that_is_not_there_is_exit_6(root: Path, tmp_path: Path) -> None:
