@@ -32,6 +32,8 @@ _ACCEPTED = (
     'accepted: 0.8, "80 %VO2max", "75 %HRR", "150 beats/min", "40 %Wmax", "70 %1RM", '
     '"low", "moderate", "high"'
 )
+#: Words of other scales for the same classes.
+_OTHER_WORDS = {"light": "low", "easy": "low", "vigorous": "high", "hard": "high", "medium": "moderate"}
 _SHARE = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*%\s*([A-Za-z0-9]{2,10})")
 
 
@@ -60,7 +62,13 @@ def _read(intensity: float | str) -> _Meaning:
         hint = did_you_mean(share[2], sorted(set(SHARES.values())))
         raise _fail(f'"{text}": unknown reference "%{share[2]}"', hint)
     if re.fullmatch(r"[A-Za-z_ ]{1,20}", text):
-        raise _fail(f'unknown word "{text}"', did_you_mean(text, list(TALK_TEST_FRACTION_OF_VO2MAX)))
+        meant = _OTHER_WORDS.get(text.lower())
+        hint = did_you_mean(text, list(TALK_TEST_FRACTION_OF_VO2MAX))
+        raise _fail(f'unknown word "{text}"', f'Did you mean "{meant}"?  {hint}' if meant else hint)
+    squeezed = _SHARE.fullmatch(re.sub(r"[\s_.]", "", text)) if len(text) < 60 else None
+    if squeezed is not None and "%" in text and squeezed[2].lower() in SHARES:
+        number = text.partition("%")[0].strip()
+        raise _fail(f'"{text}" is not an intensity', f'write "{number} %{SHARES[squeezed[2].lower()]}"')
     return _Meaning(_heart_rate(text), "bpm")
 
 

@@ -63,6 +63,7 @@ _AMBIGUOUS = {
     "C": "write kelvin, K",
     "cal": 'write "J"',
     "kcal": 'write "kJ"',
+    "per": 'write "/", as in "ng/kg"',
     "lb": 'write kilograms, "kg": 1 lb is 0.4536 kg',
     "lbs": 'write kilograms, "kg": 1 lb is 0.4536 kg',
     "st": 'write kilograms, "kg": 1 st is 6.35 kg',
@@ -130,7 +131,11 @@ class Quantity:
         match = _QUANTITY.fullmatch(text.rstrip()) if len(text) <= _MAX_TEXT else None
         if match is None:
             comma = re.match(r"\s*[-+]?[0-9]+,[0-9]", text) is not None
-            hint = 'write the decimal point as ".", e.g. "1.5 h"' if comma else f'write e.g. "{example}"'
+            hint = (
+                f'write the decimal point as ".": "{text.replace(",", ".", 1)}"'
+                if comma
+                else f'write e.g. "{example}"'
+            )
             raise UnitError(Problem(f'"{shown}" is not a number with a unit', hint=hint))
         magnitude, unit = float(match[1]), match[2] or ""
         if not unit:
@@ -197,7 +202,7 @@ def _factors(text: str) -> dict[str, int]:
 
 def _unknown(text: str, names: list[str], wanted: str | None) -> UnitError:
     # Part of a compound unit may have any dimension.
-    proposed = COMMON_UNITS
+    proposed: tuple[str, ...] = COMMON_UNITS
     if wanted is not None and names == [text]:
         dimension = parse_unit(wanted).dimensionality
         proposed = tuple(unit for unit in COMMON_UNITS if parse_unit(unit).dimensionality == dimension)

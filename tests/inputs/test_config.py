@@ -219,6 +219,42 @@ def test_a_missing_file_names_the_nearest_beside_it(tmp_path: Path) -> None:
     assert f'Did you mean "{tmp_path / "marathon.toml"}"?' in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("maraton", 'Did you mean "marathon"?'),
+        ("il6_axis", 'name a config with model = "il6_axis" in it'),
+        ("il6_axes", 'Did you mean "il6_axis"?'),
+        ("zzzz", "(shipped: "),
+    ],
+)
+def test_a_name_that_is_no_shipped_config_gets_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        read_config(Path(name))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("0.80", '"vigorous"', 'Did you mean "high"?'),
+        ("0.80", '"70% VO2 max"', 'write "70 %VO2max"'),
+        ("0.80", '"62.5 % HR max"', 'write "62.5 %HRmax"'),
+        ('"72 kg"', '"72,5 kg"', 'write the decimal point as ".": "72.5 kg"'),
+        ('"72 kg"', '"9 ng per kg"', 'write "/"'),
+        ('every = "2 min"', 'times = "1 h, 2 h"', 'write times = ["1 h", "2 h"]'),
+        ("[[protocol.bout]]", "[protocol.bout]", "found a table, wanted an array"),
+    ],
+)
+def test_what_a_physiologist_would_write_gets_the_way_to_write_it(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    assert words in _refused(tmp_path, MARATHON.replace(old, new))
+
+
 def test_a_folder_is_not_a_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder, not a config file"):
         read_config(tmp_path)
@@ -263,7 +299,7 @@ def test_overrides_replace_values_as_if_they_stood_in_the_file(tmp_path: Path) -
         ("protocol.bout.0.duration='4 km'", "protocol.bout.0.duration\n"),
         ("protocol.bout.0.intesity=0.5", 'Did you mean "intensity"?'),
         ("protocol.bout.0.duration=4", "4 has no unit"),
-        ("protocol.bout.1.duration=4 h", 'no entry "1": there are 1, numbered from 0'),
+        ("protocol.bout.1.duration=4 h", 'no entry "1": there is one, entry 0'),
         ("protocol.intake.0.start=4 h", "there are none"),
         ("model.name=x", '"name" is asked for inside a plain value'),
         ("solver.rtol", "is not KEY=VALUE"),

@@ -91,8 +91,11 @@ def _problem(source: ConfigSource, values: dict[str, Any], error: ErrorDetails, 
             hint = did_you_mean(found, choices)
         return source.problem(f"{shown(found)} is not one of the choices", path, hint)
     if kind in _WANTED:
+        what = (
+            "a table" if isinstance(found, dict) else "an array" if isinstance(found, list) else shown(found)
+        )
         return source.problem(
-            f"found {shown(found)}, wanted {_WANTED[kind]}", path, _hint_for_type(kind, found, path)
+            f"found {what}, wanted {_WANTED[kind]}", path, _hint_for_type(kind, found, path)
         )
     if kind == "finite_number":
         return source.problem(f"{shown(found)} is not a finite number", path)
@@ -142,6 +145,9 @@ def _hint_for_type(kind: str, found: Any, path: KeyPath) -> str | None:
         return f"write {found:.0f}"
     if kind == "tuple_type" and isinstance(found, dict):
         return f"write [[{_dotted(path)}]], one for each"
+    if kind == "tuple_type" and isinstance(found, str):
+        parts = ", ".join(f'"{part.strip()}"' for part in found.split(","))
+        return f"write {path[-1]} = [{parts}]" if len(found) <= 60 else "write each in quotes, inside [ ]"
     if kind == "model_type" and path[-1] in _INLINE_TABLES:
         return f"write {_INLINE_TABLES[str(path[-1])]}"
     if kind in ("model_type", "dict_type"):

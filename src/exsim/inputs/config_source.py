@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, Problem
+from .shipped import shipped_configs, shipped_models
 from .toml_lines import KeyPath, line_of, repeated_keys
 
 #: A config is a page of text: more than this is something else (bytes).
@@ -104,7 +105,20 @@ def _no_file(path: Path) -> tuple[str, str, None, None, str | None]:
     beside = sorted(item.name for item in path.parent.glob("*.toml")) if path.parent.is_dir() else []
     match = nearest(path.name, beside)
     hint = f'Did you mean "{path.parent / match}"?' if match else None
+    if hint is None and path.name == str(path):
+        hint = _hint_for_name(str(path))
     return "there is no such file", str(path), None, None, hint
+
+
+def _hint_for_name(name: str) -> str:
+    from ..errors import nearest
+
+    if name in shipped_models():
+        return f'"{name}" is a model: name a config with model = "{name}" in it, or see exsim models {name}'
+    known = sorted(Path(item).stem for item in shipped_configs())
+    match = nearest(name, known) or nearest(name, shipped_models())
+    guess = f'Did you mean "{match}"?  ' if match else ""
+    return f"{guess}(shipped: {', '.join(known)}; or give a path)"
 
 
 def _decoded(raw: bytes, file: str) -> str:
@@ -257,7 +271,10 @@ def _replaced(values: Any, parts: list[str], new: Any) -> tuple[Any, KeyPath] | 
     part = parts[0]
     if isinstance(values, list):
         if not part.isascii() or not part.isdigit() or int(part) >= len(values):
-            count = f"there are {len(values)}, numbered from 0" if values else "there are none"
+            count = (
+                f"there are {len(values)}, numbered from 0" if len(values) > 1 else "there is one, entry 0"
+            )
+            count = count if values else "there are none"
             return f'no entry "{part}": {count}'
         inner = _replaced(values[int(part)], parts[1:], new)
         if isinstance(inner, str):
