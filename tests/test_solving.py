@@ -127,3 +127,27 @@ def test_gradients_by_the_bout_equal_those_of_the_closed_form(
         _, expected = jax.jvp(exact, at, tangent)
         _, found = jax.jvp(simulated, at, tangent)
     np.testing.assert_allclose(float(found), float(expected), rtol=1e-7, atol=1e-9)
+
+
+def test_lanes_are_many_solves_under_one_protocol(turnover_model) -> None:
+    rates = np.array([0.2, 0.5, 1.1])
+    lanes = np.stack([turnover_model.nominal({"k": rate}) for rate in rates], axis=1)
+    together = solve(turnover_model, _protocol(), lanes, TIMES_H, rtol=1e-9, atol=1e-12)
+    assert together.states.shape == (1, len(TIMES_H), 3)
+    for lane, rate in enumerate(rates):
+        alone = solve(turnover_model, _protocol(), lanes[:, lane], TIMES_H, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            np.asarray(together.states)[0, :, lane], np.asarray(alone.states)[0], rtol=1e-8
+        )
+        np.testing.assert_allclose(
+            np.asarray(together.states)[0, :, lane], _exact(TIMES_H, k=rate), rtol=1e-8
+        )
+
+
+def test_what_lanes_cannot_share_is_refused(turnover_model) -> None:
+    lanes = np.stack([turnover_model.nominal()] * 2, axis=1)
+    with pytest.raises(ValueError, match="kvaerno5 takes one lane"):
+        solve(turnover_model, _protocol(), lanes, TIMES_H, method="kvaerno5")
+    per_kg = Protocol(boluses=(Bolus(time_h=2.0, amount=5.0, state="y", mass_power=1),))
+    with pytest.raises(ValueError, match="dose per kg"):
+        solve(turnover_model, per_kg, lanes, TIMES_H)

@@ -155,7 +155,8 @@ class Schedule(eqx.Module):
         """Return the segment that each time belongs to; a time on an edge belongs to the later one."""
         # An edge that was summed up (start + duration) may miss an output time by a rounding error.
         rounding = 8 * jnp.finfo(time.dtype).eps * self.edges[-1]
-        return jnp.clip(jnp.searchsorted(self.edges, time + rounding, side="right") - 1, 0, self.segments - 1)
+        begun = jnp.sum(self.edges[:, None] <= time + rounding, axis=0)
+        return jnp.clip(begun - 1, 0, self.segments - 1)
 
     def inputs_at(self, time: OverTime) -> tuple[OverTime, ...]:
         """Return the inputs at model times; on an edge, what follows it."""

@@ -15,6 +15,6 @@ Edges = Float[Array, "edge"]
 PerSegment = Float[Array, "segment"]
 #: Which segment, for each output time.
 SegmentNumbers = Int[Array, "time"]
-#: The parameters of a model, in its order, and output times: NumPy or JAX.
-ParameterVector = Float[Array, "parameter"] | Float[np.ndarray, "parameter"]
+#: The parameters of a model, in its order, of one solve or of many as lanes, and output times: NumPy or JAX.
+ParameterVector = Float[Array, "parameter *lane"] | Float[np.ndarray, "parameter *lane"]
 OutputTimes = Float[Array, "time"] | Float[np.ndarray, "time"]

@@ -16,6 +16,9 @@ from jaxtyping import Array
 from ..jax_setup import diffrax, eqx, jax, jnp
 from .tsit5 import Lanes
 
+#: The states of a solve: one vector, or a tuple of lane vectors.
+States = Array | Lanes
+
 #: A step may not be shorter than this share of the whole time: below it, time stands still.
 SMALLEST_STEP = 1e-14
 
@@ -60,7 +63,7 @@ class InScaledTime(diffrax.AbstractAdaptiveSolver):
     """
 
     solver: diffrax.AbstractSolver
-    jump: Callable[..., Lanes] | None = eqx.field(static=True)
+    jump: Callable[..., States] | None = eqx.field(static=True)
 
     @property
     def term_structure(self) -> Any:
@@ -80,18 +83,18 @@ class InScaledTime(diffrax.AbstractAdaptiveSolver):
         """Return the order of the wrapped solver's error estimate."""
         return self.solver.error_order(terms)
 
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Timeline) -> Any:
+    def init(self, terms: Any, t0: Any, t1: Any, y0: States, args: Timeline) -> Any:
         """Start the wrapped solver in model time."""
         here = args.at(t0)
         return self.solver.init(terms, here.time(t0), here.time(t1), y0, here)
 
-    def func(self, terms: Any, t0: Any, y0: Lanes, args: Timeline) -> Lanes:
+    def func(self, terms: Any, t0: Any, y0: States, args: Timeline) -> States:
         """Return the derivative in model time."""
         here = args.at(t0)
         return self.solver.func(terms, here.time(t0), y0, here)
 
     def step(
-        self, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Timeline, solver_state: Any, made_jump: Any
+        self, terms: Any, t0: Any, t1: Any, y0: States, args: Timeline, solver_state: Any, made_jump: Any
     ) -> Any:
         """Step from tau `t0` to tau `t1`, which lie in one segment, after what jumps at its start."""
         here = args.at(t0)

@@ -20,13 +20,13 @@ Lanes = tuple[Array, ...]
 
 # The coefficients are those that diffrax ships, as Python floats.
 _TABLEAU = diffrax.Tsit5.tableau
-_A = tuple(tuple(float(a) for a in row) for row in _TABLEAU.a_lower)
-_B_ERROR = tuple(float(b) for b in _TABLEAU.b_error)
-_C = tuple(float(c) for c in _TABLEAU.c)
+A = tuple(tuple(float(a) for a in row) for row in _TABLEAU.a_lower)
+B_ERROR = tuple(float(b) for b in _TABLEAU.b_error)
+C = tuple(float(c) for c in _TABLEAU.c)
 
 # Weights of the stages in the interpolant of order 4, as polynomials in the share theta of the
 # step: theta, theta^2, theta^3, theta^4 (Tsitouras 2011, section 5, multiplied out).
-_B_THETA = (
+B_THETA = (
     (1.0, -2.763706197274826, 2.9132554618219126, -1.0530884977290216),
     (0.0, 0.13169999999999998, -0.2234, 0.1017),
     (0.0, 3.9302962368947516, -5.941033872131505, 2.490627285651252793),
@@ -72,7 +72,7 @@ class LaneInterpolation(diffrax.AbstractLocalInterpolation):
 def _between(theta: Array, y0: Lanes, stages: tuple[Lanes, ...]) -> Lanes:
     # All species in one small product: their vectors are laid end to end once a step, since XLA
     # takes that out of the loop over the outputs of the step.
-    weights = jnp.stack([theta * (a + theta * (b + theta * (c + theta * d))) for a, b, c, d in _B_THETA])
+    weights = jnp.stack([theta * (a + theta * (b + theta * (c + theta * d))) for a, b, c, d in B_THETA])
     flat = jnp.concatenate([jnp.atleast_1d(k) for stage in (y0, *stages) for k in stage])
     stacked = flat.reshape(len(stages) + 1, len(y0), -1)
     values = stacked[0] + jnp.tensordot(weights, stacked[1:], 1)
@@ -113,7 +113,7 @@ def _unrolled(terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any) -> tuple[Lanes
     h = t1 - t0
     stages = [tuple(h * f for f in terms.vf(t0, y0, args))]
     y1 = y0
-    for row, c in zip(_A, _C, strict=True):
+    for row, c in zip(A, C, strict=True):
         y1 = _plus(y0, _weighted(row, stages))
         stages.append(tuple(h * f for f in terms.vf(t0 + c * h, y1, args)))
-    return y1, _weighted(_B_ERROR, stages), {"y0": y0, "stages": tuple(stages)}
+    return y1, _weighted(B_ERROR, stages), {"y0": y0, "stages": tuple(stages)}
