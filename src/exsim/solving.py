@@ -112,7 +112,8 @@ def _check_lanes(model: Model, protocol: Protocol, method: str) -> None:
         raise ValueError("kvaerno5 takes one lane: it would build one dense Jacobian across all of them")
     if model.spec.events or model.spec.switches:
         raise ValueError(f"{model.spec.name} has jumps in time of its own: solve it one lane at a time")
-    if any(item.mass_power for item in (*protocol.infusions, *protocol.boluses)):
+    per_kg = [item.mass_power for item in protocol.infusions] + [item.mass_power for item in protocol.boluses]
+    if any(per_kg):
         raise ValueError("a dose per kg differs between lanes of different body mass: give it as a whole")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from jaxtyping import Array
 
@@ -17,7 +17,7 @@ from ..jax_setup import diffrax, eqx, jax, jnp
 from .tsit5 import Lanes
 
 #: The states of a solve: one vector, or a tuple of lane vectors.
-States = Array | Lanes
+States: TypeAlias = Array | Lanes
 
 #: A step may not be shorter than this share of the whole time: below it, time stands still.
 SMALLEST_STEP = 1e-14
