@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from .findings import Findings
-from .model_order import sort_by_use
+from .model_order import paths_through, sort_by_use
 
 MAX_TEXT_BYTES = 2_000_000
 #: The loader's time grows with the square of a statement's length.
@@ -21,6 +21,9 @@ MAX_STATEMENT_CHARACTERS = 10_000
 #: Operators that nest when they are repeated; the loader dies on a few thousand.
 MAX_NESTING_OPERATORS = 400
 MAX_OPEN_BRACKETS = 300
+#: Antimony follows every path from rule to rule, a million a second; longer ones take it longer.
+MAX_HEIGHT = {"rules": 130, "functions": 20, "units": 20}
+MAX_PATH_STEPS = {"rules": 5_000_000, "functions": 200_000, "units": 10_000}
 
 #: The key under which the line of an algebraic rule is kept: it has no id.
 ALGEBRAIC_RULE = "0 ="
@@ -35,6 +38,7 @@ _TOKEN = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_UNIT_OF_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s+[A-Za-z_]\w*")
 _KEYWORDS = re.compile(
     r"^(?:(?:const|var|substanceOnly|species|compartment|formula|gene|DNA|operator|reaction)\b\s*)+"
 )
@@ -117,12 +121,34 @@ class AntimonyText:
 
     def cycle(self) -> list[str] | None:
         """Return ids that need each other in a circle (closed: a, b, a), or None."""
+        cycles = sort_by_use(self._uses)[1]
+        return cycles[0] if cycles else None
+
+    @cached_property
+    def _uses(self) -> dict[str, list[str]]:
+        """What the value or rule of each id names, each as often as it is named there."""
         uses: dict[str, list[str]] = {}
         for id, _, kind, formula in _assignments(self):
             if kind != "'=":
-                uses.setdefault(id, []).extend(_WORD.findall(formula))
-        cycles = sort_by_use(uses)[1]
-        return cycles[0] if cycles else None
+                uses.setdefault(id, []).extend(_WORD.findall(_UNIT_OF_NUMBER.sub(" ", formula)))
+        return uses
+
+    @cached_property
+    def building_blocks(self) -> dict[str, dict[str, list[str]]]:
+        """What rules, functions and units are made of: kind -> id -> ids, each as often as it is named."""
+        functions: dict[str, list[str]] = {}
+        units: dict[str, list[str]] = {}
+        body: list[str] | None = None
+        for item in self.statements:
+            if match := _FUNCTION.match(item.text):
+                body = functions.setdefault(match[1], [])
+            elif item.text == "end":
+                body = None
+            elif body is not None:
+                body.extend(_WORD.findall(item.text))
+            elif match := _UNIT.match(item.text):
+                units.setdefault(match[1], []).extend(_WORD.findall(item.text[match.end() :]))
+        return {"rules": self._uses, "functions": functions, "units": units}
 
     def line_of_call(self, function: str) -> int | None:
         """Return the first line on which a function is called."""
@@ -233,6 +259,22 @@ def check_antimony(text: AntimonyText, findings: Findings) -> None:
         _check_size(item, findings)
     if len(models) < 2:
         _check_repeated(text, findings)
+        _check_paths(text, findings)
+
+
+def _check_paths(text: AntimonyText, findings: Findings) -> None:
+    for kind, uses in text.building_blocks.items():
+        id, height, steps = paths_through(uses)
+        highest, most = MAX_HEIGHT[kind], MAX_PATH_STEPS[kind]
+        if height > highest or steps > most:
+            findings.error(
+                f"the {kind} build on each other {height} high, along {steps:.3g} paths: Antimony would take"
+                f" too long ({highest} and {most:,} are the limits)",
+                id,
+                hint="write some of them out, or give the model as SBML"
+                if kind == "rules"
+                else "write some of them out",
+            )
 
 
 def _check_size(item: Statement, findings: Findings) -> None:

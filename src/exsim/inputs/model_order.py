@@ -45,6 +45,22 @@ def sort_by_use(uses: Mapping[str, Sequence[str]]) -> tuple[list[str], list[list
     return order, cycles
 
 
+def paths_through(uses: Mapping[str, Sequence[str]]) -> tuple[str | None, int, int]:
+    """Return the key that builds highest on others, how high, and the steps of a walk along every path.
+
+    `uses` names each key as often as it is used; a walker that does not remember where it was (both
+    loaders are such) takes that many steps.
+    """
+    heights: dict[str, int] = {}
+    paths: dict[str, int] = {}
+    for id in sort_by_use(uses)[0]:
+        used = [other for other in uses[id] if other in heights]
+        heights[id] = 1 + max((heights[other] for other in used), default=0)
+        paths[id] = 1 + sum(paths[other] for other in used)
+    highest = max(heights, key=heights.__getitem__, default=None)
+    return highest, heights.get(highest or "", 0), sum(paths.values())
+
+
 def check_cycles(rules: Mapping[str, Expr], at_start: Mapping[str, Expr], findings: Findings) -> None:
     """Note every cycle among the rules, and among all that computes the values at time 0."""
     seen: set[frozenset[str]] = set()

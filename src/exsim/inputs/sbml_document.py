@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import libsbml
 
 from .findings import Findings
+from .model_order import paths_through, sort_by_use
 from .xml_scan import XmlOutline
 
 #: "Cannot be fully checked": a literal or a parameter has no unit.
 _CANNOT_BE_CHECKED = frozenset({99505, 99506, 99507, 99508, 99509})
 _FIRST_UNIT_ERROR, _LAST_UNIT_ERROR = 10500, 10599
+MAX_FUNCTION_HEIGHT, MAX_FUNCTION_STEPS = 20, 200_000
 _NAMED = re.compile(r"(?:<\w+>|\bid|\bvariable|\bsymbol)(?: is)? ['\"]([A-Za-z_]\w*)['\"]")
 _KIND = re.compile(r"<(\w+)>(?: with(?: the)? (?:id|variable|symbol))? ['\"]\w+['\"]")
 
@@ -88,8 +90,15 @@ def read_document(source: SbmlText) -> libsbml.SBMLDocument | None:
     ):
         document.setConsistencyChecks(category, False)
         document.setConsistencyChecksForConversion(category, False)
+    # Level 3 Version 2 has no such attribute: it would be lost on the way there.
+    for reaction in document.getModel().getListOfReactions():
+        if reaction.isSetFast() and reaction.getFast():
+            findings.refuse("a fast reaction", reaction.getId(), kinds=("reaction",))
+    if findings.refusals:
+        return None
     if (document.getLevel(), document.getVersion()) not in ((3, 1), (3, 2)):
         _convert(document, source)
+    _check_functions(document.getModel(), findings)
     if findings.errors:
         return None
     document.checkConsistency()
@@ -102,6 +111,31 @@ def _convert(document: libsbml.SBMLDocument, source: SbmlText) -> None:
         source.findings.warn(f"SBML {came_as} was read as Level 3 Version 2")
     elif not source.note_errors(document):
         source.findings.error(f"SBML {came_as} cannot be brought to Level 3 Version 2")
+
+
+def _check_functions(model: libsbml.Model, findings: Findings) -> None:
+    # libsbml writes functions out as it checks them, along every path from call to call.
+    uses = {item.getId(): _called(item.getBody()) for item in model.getListOfFunctionDefinitions()}
+    for cycle in sort_by_use(uses)[1]:
+        findings.error(f"functions call each other in a circle: {' calls '.join(cycle)}", cycle[0])
+    id, height, steps = paths_through(uses)
+    if height > MAX_FUNCTION_HEIGHT or steps > MAX_FUNCTION_STEPS:
+        findings.error(
+            f"the functions build on each other {height} high, along {steps:.3g} paths"
+            f" ({MAX_FUNCTION_HEIGHT} and {MAX_FUNCTION_STEPS:,} are the limits)",
+            id,
+            hint="write some of them out",
+        )
+
+
+def _called(body: libsbml.ASTNode | None) -> list[str]:
+    waiting, called = [body] if body is not None else [], []
+    while waiting:
+        node = waiting.pop()
+        if node.getType() == libsbml.AST_FUNCTION:
+            called.append(node.getName())
+        waiting.extend(node.getChild(i) for i in range(node.getNumChildren()))
+    return called
 
 
 def check_units(document: libsbml.SBMLDocument, source: SbmlText, *, strict: bool) -> None:
