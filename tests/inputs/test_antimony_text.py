@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exsim.inputs.antimony_text import check_antimony, read_statements
+from exsim.inputs.antimony_checks import check_antimony
+from exsim.inputs.antimony_text import read_statements
 from exsim.inputs.findings import Findings
 
 TEXT = """// a comment with k = 1; and "quotes
@@ -32,7 +33,7 @@ end
 
 def problems(text: str) -> list[tuple[int | None, str | None, str]]:
     findings = Findings("m.ant")
-    check_antimony(read_statements(text), findings)
+    check_antimony(text, read_statements(text), findings)
     return [(item.line, item.key, item.message) for item in (*findings.errors, *findings.refusals)]
 
 
@@ -112,9 +113,24 @@ def test_what_only_looks_like_twice_is_not(text: str) -> None:
     assert problems(text) == []
 
 
-def test_import_is_found_with_its_line_but_not_in_a_comment() -> None:
-    assert [item[0] for item in problems('k = 1\n  import "other.ant"')] == [2]
-    assert problems('// import "other.ant"\n/* import "x" */\nimported = 3') == []
+@pytest.mark.parametrize(
+    "text",
+    [
+        'import "a.ant"',
+        'x = 1; import  "a.ant"',
+        '// import "a.ant"',
+        '/* "\nimport /* */ "a" */',
+        'import\n"a"',
+        "import `a`",
+    ],
+)
+def test_import_is_refused_wherever_it_stands(text: str) -> None:
+    line = text[: text.index("import")].count("\n") + 2
+    assert (line, "import") in [(found, key) for found, key, _ in problems("k = 1\n" + text)]
+
+
+def test_a_name_that_begins_with_import_is_no_import() -> None:
+    assert problems('imported = 3\nk = imported * 2  // all imported goods, as is "usual"') == []
 
 
 def test_a_letter_outside_ascii_is_found_in_code_but_not_in_comments_and_strings() -> None:

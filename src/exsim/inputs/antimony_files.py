@@ -7,7 +7,8 @@ import re
 import threading
 
 from ..errors import ModelFileError, Problem
-from .antimony_text import MAX_TEXT_BYTES, AntimonyText, check_antimony, read_statements
+from .antimony_checks import MAX_TEXT_BYTES, check_antimony
+from .antimony_text import AntimonyText, read_statements
 from .findings import Findings
 
 # The loader keeps its state in global variables.
@@ -50,7 +51,7 @@ def convert_antimony(text: str, findings: Findings) -> tuple[str | None, Antimon
         return None, None
     statements = read_statements(text)
     findings.line_of = statements.line_of
-    check_antimony(statements, findings)
+    check_antimony(text, statements, findings)
     if findings.errors or findings.refusals:
         return None, statements
     return _load(text, statements, findings), statements
