@@ -1,4 +1,8 @@
-"""Right-hand sides that jump at a known time -> inputs that switch there (FAULTS row 73)."""
+"""Right-hand sides that jump at a known time -> inputs that switch there (FAULTS row 73).
+
+At the very moment of a jump a quantity that enters a rate has the value that follows, whether its
+comparison is strict or not: for an integral the moment itself counts nothing.
+"""
 
 from __future__ import annotations
 
