@@ -32,7 +32,10 @@ docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs ane
 	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py
 
 sbml: $(VENV)/run.stamp  ## make model.xml anew from each model.ant
-	$(BIN)/python -m exsim.inputs.model_files models/*
+	for folder in models/*/; do $(BIN)/python -c "import sys, pathlib; \
+		from exsim.inputs.antimony_files import antimony_to_sbml; here = pathlib.Path(sys.argv[1]); \
+		text = (here / 'model.ant').read_text('utf-8'); \
+		(here / 'model.xml').write_text(antimony_to_sbml(text), 'utf-8')" $$folder; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

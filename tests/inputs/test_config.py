@@ -37,7 +37,7 @@ every = "2 min"
 
 def _write(folder: Path, text: str, name: str = "run.toml") -> Path:
     path = folder / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -14,7 +14,7 @@ from exsim.spec import RunSpec
 
 def _write(folder: Path, text: str, name: str = "run.toml") -> Path:
     path = folder / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -58,7 +58,7 @@ def test_any_names_and_numbers_survive_being_written_and_read(
 
 def test_the_exported_schema_is_current(root: Path) -> None:
     path = root / "schema" / "exsim.schema.json"
-    assert path.read_text() == config_schema_text(), (
+    assert path.read_text(encoding="utf-8") == config_schema_text(), (
         "the form of a config has changed: write exsim.inputs.config_text.config_schema_text() to "
         "schema/exsim.schema.json"
     )

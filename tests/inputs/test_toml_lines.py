@@ -223,7 +223,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 )
 def test_a_megabyte_takes_time_in_proportion(text: str, tmp_path: Path, root: Path) -> None:
     # In a process of its own: type checks at every call, which the tests switch on, take most of the time.
-    (tmp_path / "text").write_text(text)
+    (tmp_path / "text").write_text(text, encoding="utf-8")
     code = (
         "import sys, time\nfrom exsim.inputs.toml_lines import line_of\ntext = open(sys.argv[1]).read()\n"
         "start = time.process_time()\nline_of(text, ('zz',))\nprint(time.process_time() - start)\n"
