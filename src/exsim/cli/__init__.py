@@ -6,8 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from ._main import run
+from .session import collect_rarely
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (FAULTS section 1: 0 done, 3 bad input, ...)."""
+    collect_rarely()
     return run(sys.argv[1:] if argv is None else list(argv))

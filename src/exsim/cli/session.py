@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import secrets
 from pathlib import Path
@@ -18,11 +20,22 @@ def cache_folder() -> Path:
     return Path(given) if given else Path(platformdirs.user_cache_dir("exsim")) / "compiled"
 
 
+def collect_rarely() -> None:
+    """Let Python look for cyclic garbage rarely, and not at all when the process ends.
+
+    Importing and tracing make many objects and little garbage: with Python's own settings a third
+    of a short run goes into looking for it, half of that at the very end.
+    """
+    gc.set_threshold(100_000, 50, 50)
+    atexit.register(gc.freeze)
+
+
 def start_jax(device: str) -> tuple[str, list[str]]:
     """Switch on float64 and the cache, pick the device; return its name and warnings.
 
     Raises OutputError (exit 6) where a GPU is asked for and none is there.
     """
+    collect_rarely()
     if device == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     from ..jax_setup import EQUINOX_CAME_FIRST, enable_compilation_cache, jax
