@@ -186,7 +186,7 @@ def build_schedule(
     times += [jnp.asarray(t, last.dtype) for t in (*event_times, *switch_times)]
     times.append(last)
     raw = jnp.stack([t.astype(last.dtype) for t in times])
-    order = _stable_order(jnp.clip(raw, 0.0, last))
+    order = jnp.argsort(jnp.clip(raw, 0.0, last), stable=True)
     # Whatever else falls on the two ends, they stay first and last.
     edges = jnp.clip(raw, 0.0, last)[order]
     middle = 0.5 * (edges[1:] + edges[:-1])
@@ -201,15 +201,6 @@ def build_schedule(
     is_event = (number >= 0) & (number < len(event_times))
     event = jnp.where(is_event & fires[jnp.clip(number, 0, len(event_times))], number, -1)
     return Schedule(edges, tuple(inputs), _doses(protocol, raw, first_bolus, starting, mass), event)
-
-
-def _stable_order(times: Float[Array, "slot"]) -> Int[Array, "slot"]:
-    # As argsort, by counting who comes before whom: there are few edges, and XLA's sort is a
-    # library call, which one kernel cannot hold.
-    slots = jnp.arange(len(times))
-    earlier = (times < times[:, None]) | ((times == times[:, None]) & (slots < slots[:, None]))
-    rank = jnp.sum(earlier, axis=1)
-    return jnp.sum(jnp.where(rank == slots[:, None], slots, 0), axis=1)
 
 
 def _body_mass_kg(model: Model, constants: dict[str, Array]) -> Scalar:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .jax_setup import diffrax, eqx, jax, jnp
-from .lanes import (
-    LANES,
-    ONE_VECTOR,
-    InScaledTime,
-    SegmentController,
-    StateForm,
-    States,
-    Timeline,
-    as_one_kernel,
-)
+from .lanes import LANES, ONE_VECTOR, InScaledTime, SegmentController, StateForm, States, Timeline
 from .model import Model
 from .protocol import Protocol, build_schedule
 from .shapes import OutputTimes, OverTime, ParameterVector
@@ -103,53 +93,17 @@ def solve(
     if parameters.ndim > 1:
         _check_lanes(model, protocol, method)
     double = parameters.dtype == np.float64
-    leaves, structure = jax.tree.flatten((protocol, parameters, times_h, rtol, atol))
-    layout = _Layout(_without_names(structure), tuple(np.shape(leaf) for leaf in leaves))
     with jax.enable_x64(double):
-        numbers = _end_to_end(leaves, np.float64 if double else np.float32)
-        return _solved(model, method, max_steps, layout, numbers)
+        numbers = jax.tree.map(
+            partial(_as_array, dtype=np.float64 if double else np.float32),
+            (protocol.without_names(), parameters, times_h, rtol, atol),
+        )
+        return _solve(model, method, max_steps, *numbers)
 
 
-class _Layout(NamedTuple):
-    # How the numbers of a solve lie in one array: a program with one argument starts sooner, and
-    # `as_one_kernel` wants it.
-    structure: Any
-    shapes: tuple[tuple[int, ...], ...]
-
-    def unpack(self, numbers: Array) -> tuple[Protocol, Array, Array, Array, Array]:
-        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
-        parts = zip(jnp.split(numbers, ends[:-1]), self.shapes, strict=True)
-        protocol, *rest = jax.tree.unflatten(self.structure, [part.reshape(shape) for part, shape in parts])
-        return protocol, *rest
-
-
-@lru_cache(maxsize=256)
-def _without_names(structure: Any) -> Any:
-    # The same program for every modality.
-    protocol, *rest = jax.tree.unflatten(structure, [0.0] * structure.num_leaves)
-    return jax.tree.structure((protocol.without_names(), *rest))
-
-
-def _end_to_end(leaves: Sequence[Any], dtype: Any) -> Any:
+def _as_array(value: Any, dtype: Any) -> Any:
     # Host numbers stay on the host until the compiled program takes them: one transfer, not ten.
-    xp = jnp if any(isinstance(leaf, jax.Array) for leaf in leaves) else np
-    return xp.concatenate([xp.ravel(xp.asarray(leaf, dtype)) for leaf in leaves])
-
-
-#: Programs that XLA could not compile as one kernel.
-_MANY_KERNELS: set[tuple[Model, str, _Layout]] = set()
-
-
-def _solved(model: Model, method: str, max_steps: int, layout: _Layout, numbers: Any) -> Trajectory:
-    run = partial(_solve, model, method, max_steps, layout)
-    many = _MANY_KERNELS and (model, method, layout) in _MANY_KERNELS
-    if many or isinstance(numbers, jax.core.Tracer):
-        return run(False, numbers)
-    try:
-        return run(True, numbers)
-    except jax.errors.JaxRuntimeError:
-        _MANY_KERNELS.add((model, method, layout))
-        return run(False, numbers)
+    return value.astype(dtype) if isinstance(value, jax.Array) else np.asarray(value, dtype)
 
 
 def _check_lanes(model: Model, protocol: Protocol, method: str) -> None:
@@ -163,17 +117,8 @@ def _check_lanes(model: Model, protocol: Protocol, method: str) -> None:
         raise ValueError("a dose per kg differs between lanes of different body mass: give it as a whole")
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _solve(
-    model: Model, method: str, max_steps: int, layout: _Layout, one_kernel: bool, numbers: Array
-) -> Trajectory:
-    def program(numbers: Array) -> Trajectory:
-        return _run(model, method, max_steps, *layout.unpack(numbers))
-
-    return as_one_kernel(program, numbers) if one_kernel else program(numbers)
-
-
-def _run(
     model: Model,
     method: str,
     max_steps: int,

@@ -2,7 +2,6 @@
 
 from .compact_tsit5 import CompactTsit5
 from .forms import LANES, ONE_VECTOR, StateForm
-from .one_kernel import as_one_kernel
 from .scaled_time import InScaledTime, SegmentController, States, Timeline, lane_norm
 from .tsit5 import LaneTsit5
 
@@ -16,6 +15,5 @@ __all__ = [
     "StateForm",
     "States",
     "Timeline",
-    "as_one_kernel",
     "lane_norm",
 ]
