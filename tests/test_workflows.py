@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exsim import load_model
-from exsim.errors import SolveError
+from exsim import load_model, simulate
+from exsim.errors import RefusedError, SolveError
 from exsim.model import Model, compile_model
 from exsim.protocol import compile_protocol
 from exsim.solving import Status
@@ -152,3 +152,11 @@ def test_row_79_a_species_below_zero_is_kept_where_a_tighter_run_cannot_end(tmp_
     )
     assert any("kept, as with tighter tolerances the step budget" in warning for warning in run.warnings)
     assert float(run.dataset["S"][-1]) == pytest.approx(-2.5, rel=1e-6)
+
+
+def test_a_model_in_which_nothing_changes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "still.ant").write_text("model still\n  k = 1;\nend\n", encoding="utf-8")
+    config = tmp_path / "run.toml"
+    config.write_text('schema = 1\nmodel = "still.ant"\n[output]\nuntil = "1 h"\n', encoding="utf-8")
+    with pytest.raises(RefusedError, match="nothing that changes with time"):
+        simulate(config)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from .datasets import trajectory_dataset
-from .errors import SolveError
+from .errors import Problem, RefusedError, SolveError
 from .formula import names
 from .model import Model, compile_model
 from .model_spec import ModelCard, ModelSpec
@@ -40,8 +40,16 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str =
     """Simulate one checked config and return its labelled curves.
 
     `name` and `title` are put on the curves; without a title the model's own stands there.
-    Raises SolveError, with the time reached and what to do, if the end is not reached.
+    Raises SolveError, with the time reached and what to do, if the end is not reached, and
+    RefusedError for a model without states.
     """
+    if not model_spec.states:
+        raise RefusedError(
+            Problem(
+                f"the model {model_spec.name} has nothing that changes with time",
+                hint="give it a species with a reaction, or a rate rule",
+            )
+        )
     model = compile_model(model_spec)
     protocol = compile_protocol(spec, model)
     parameters = parameter_values(spec, model)
