@@ -83,9 +83,11 @@ def test_single_precision_comes_only_with_single_precision_numbers(turnover_mode
     np.testing.assert_allclose(np.asarray(single.states[0]), _exact(TIMES_H), rtol=2e-4)
 
 
-def test_the_setting_of_the_caller_is_left_alone(turnover_model) -> None:
-    solve(turnover_model, _protocol(), turnover_model.nominal(), TIMES_H)
-    assert jnp.asarray(1.0).dtype == jnp.float32
+@pytest.mark.parametrize("double", [False, True])
+def test_the_setting_of_the_caller_is_left_alone(turnover_model, double: bool) -> None:
+    with jax.enable_x64(double):
+        solve(turnover_model, _protocol(), turnover_model.nominal(), TIMES_H)
+        assert jnp.asarray(1.0).dtype == (jnp.float64 if double else jnp.float32)
 
 
 def test_another_number_traces_nothing_anew(turnover_model) -> None:
