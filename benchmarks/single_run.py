@@ -136,7 +136,7 @@ def roadrunner_solve() -> Callable[[], np.ndarray]:
 def warm_table() -> None:
     """Time the warm solves, interleaved, and print them as ratios to exsim."""
     engines = {
-        "exsim (lanes, one lane)": exsim_solve(),
+        "exsim": exsim_solve(),
         "diffrax, stock Tsit5": stock_diffrax(),
         "libRoadRunner (CVODE)": roadrunner_solve(),
     }
