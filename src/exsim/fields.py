@@ -6,7 +6,14 @@ import math
 import unicodedata
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from .errors import UnitError
@@ -29,6 +36,14 @@ class FrozenDict(dict[_Key, _Value]):
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
+
+
+class FrozenTable(BaseModel):
+    """A table of a config: its keys and no others, each value of its own type, unchanging."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
+    )
 
 
 def complain(message: str, hint: str | None = None) -> NoReturn:

@@ -7,10 +7,9 @@ A field that has a dimension is a `Quantity`, so that the unit which the user wr
 from __future__ import annotations
 
 import math
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_serializer, model_validator
+from pydantic import AfterValidator, Field, Strict
 
 from .fields import (
     WHOLE,
@@ -18,6 +17,7 @@ from .fields import (
     Dose,
     Duration,
     FrozenDict,
+    FrozenTable,
     HeartRate,
     Intensity,
     Level,
@@ -27,9 +27,9 @@ from .fields import (
     Rate,
     Text,
     Time,
-    complain,
-    read_quantity,
 )
+from .moments import Moment
+from .sweep_spec import SweepSpec
 from .units import Quantity
 
 SCHEMA_VERSION = 1
@@ -43,75 +43,7 @@ Modality = Literal["running", "cycling", "knee_extension", "resistance"]
 Method = Literal["auto", "tsit5", "kvaerno5"]
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
-    )
-
-
-_AFTER_END = re.compile(r"\s*end\s*(?:([-+])\s*(\S.*))?", re.DOTALL)
-
-
-class Moment(_Spec):
-    """A time: after the start of the simulation ("1.5 h"), or counted from the end of the last bout.
-
-    The text "end + 1.5 h" is 1.5 h after the end of the last bout, "end - 0.5 h" half an hour before it.
-    """
-
-    offset: Time
-    after_end: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if isinstance(value, Moment | dict):
-            return value
-        relative = _AFTER_END.fullmatch(value) if isinstance(value, str) and len(value) < 200 else None
-        if relative is None:
-            return {"offset": value}
-        if relative[1] is None:
-            return {"offset": Quantity(0.0, "h"), "after_end": True}
-        offset = read_quantity(relative[2], "1.5 h")
-        if offset.magnitude < 0:
-            complain(f'"{value}" has two signs', 'write e.g. "end + 1.5 h" or "end - 0.5 h"')
-        if offset.magnitude == 0:
-            offset = Quantity(0.0, "h")
-        signed = -offset.magnitude if relative[1] == "-" else offset.magnitude
-        return {"offset": Quantity(signed, offset.unit), "after_end": True}
-
-    @model_serializer
-    def _text(self) -> str:
-        return str(self)
-
-    def __str__(self) -> str:
-        if not self.after_end:
-            return str(self.offset)
-        if self.offset.magnitude == 0:
-            return "end"
-        sign, size = "+-"[self.offset.magnitude < 0], abs(self.offset.magnitude)
-        return f"end {sign} {Quantity(size, self.offset.unit)}"
-
-    def hours(self, end_h: float) -> float:
-        """Return the time in hours after the start, the last bout ending at `end_h`."""
-        return self.offset.to("h") + (end_h if self.after_end else 0.0)
-
-    def to(self, unit: str) -> float:
-        """Return the time in a unit. Raises ValueError if it counts from the end of the last bout."""
-        if self.after_end:
-            raise ValueError(f'"{self}" counts from the end of the last bout: use hours(end_h)')
-        return self.offset.to(unit)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """Describe the text that a config holds."""
-        return {
-            "type": "string",
-            "description": "a time after the start, or from the end of the last bout",
-            "examples": ["1.5 h", "end + 1.5 h", "end - 0.5 h", "end"],
-        }
-
-
-class SubjectSpec(_Spec):
+class SubjectSpec(FrozenTable):
     """Who exercises. What is not given stays at the model's own value."""
 
     body_mass: Mass | None = None
@@ -127,7 +59,7 @@ class SubjectSpec(_Spec):
     )
 
 
-class IntervalsSpec(_Spec):
+class IntervalsSpec(FrozenTable):
     """Work and rest in turn inside one bout; it ends with the last work."""
 
     work: Duration
@@ -135,14 +67,14 @@ class IntervalsSpec(_Spec):
     repeats: int = Field(ge=1, le=10_000, description="how many times work is done")
 
 
-class RepeatSpec(_Spec):
+class RepeatSpec(FrozenTable):
     """The same bout again: `times` bouts in all, one every `every` from start to start."""
 
     every: Duration
     times: int = Field(ge=2, le=10_000, description="number of bouts in all")
 
 
-class BoutSpec(_Spec):
+class BoutSpec(FrozenTable):
     """One bout of exercise. With `intervals`, their work and rest make up the duration."""
 
     start: Time
@@ -182,7 +114,7 @@ class BoutSpec(_Spec):
         return self.start.to("h") + waits_h + self.total_duration_h
 
 
-class IntakeSpec(_Spec):
+class IntakeSpec(FrozenTable):
     """Carbohydrate taken at a constant rate."""
 
     carbohydrate: CarbohydrateRate
@@ -190,7 +122,7 @@ class IntakeSpec(_Spec):
     duration: Duration
 
 
-class InfusionSpec(_Spec):
+class InfusionSpec(FrozenTable):
     """A constant infusion of a target that the model offers."""
 
     target: Text
@@ -199,7 +131,7 @@ class InfusionSpec(_Spec):
     duration: Duration
 
 
-class BolusSpec(_Spec):
+class BolusSpec(FrozenTable):
     """A dose given at once, absolute or per kg of body mass."""
 
     target: Text
@@ -207,7 +139,7 @@ class BolusSpec(_Spec):
     time: Moment
 
 
-class ProtocolSpec(_Spec):
+class ProtocolSpec(FrozenTable):
     """All that is done to the subject."""
 
     bout: Annotated[tuple[BoutSpec, ...], Strict(False)] = ()
@@ -221,7 +153,7 @@ class ProtocolSpec(_Spec):
         return max((bout.end_h for bout in self.bout), default=0.0)
 
 
-class OutputSpec(_Spec):
+class OutputSpec(FrozenTable):
     """When to look: from 0 to `until` in steps of `every`, or at `times`."""
 
     until: Duration = Field(description="end of the simulation")
@@ -237,7 +169,7 @@ class OutputSpec(_Spec):
         return math.floor(min(self.until.to("h") / self.every.to("h"), 1e300) * (1 + 1e-12)) + 1.0
 
 
-class SolverSpec(_Spec):
+class SolverSpec(FrozenTable):
     """How to integrate. `auto` is Tsit5, and Kvaerno5 where Tsit5 runs out of its step budget."""
 
     method: Method = "auto"
@@ -247,7 +179,7 @@ class SolverSpec(_Spec):
     precision: Literal["float64", "float32"] = "float64"
 
 
-class RunSpec(_Spec):
+class RunSpec(FrozenTable):
     """A run configuration of exsim."""
 
     schema_version: Annotated[Literal[1], WHOLE] = Field(
@@ -269,3 +201,4 @@ class RunSpec(_Spec):
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="recorded with the run; drawn where it is missing"
     )
+    sweep: SweepSpec | None = Field(None, description="the same run for many draws: what varies and how")

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 from ..errors import ConfigError, Problem, nearest
 from ..fields import shown
 from ..intensity import MAX_HEART_RATE, intensity_fraction
-from ..spec import BolusSpec, BoutSpec, InfusionSpec, IntakeSpec, Moment, OutputSpec, SolverSpec, SubjectSpec
+from ..moments import Moment
+from ..spec import BolusSpec, BoutSpec, InfusionSpec, IntakeSpec, OutputSpec, SolverSpec, SubjectSpec
 from .config_source import ConfigSource
 from .shipped import shipped_models
 from .toml_lines import KeyPath

@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 
 from ..errors import Problem, did_you_mean, nearest
 from ..fields import shown
-from ..spec import Moment, RunSpec
+from ..moments import Moment
+from ..spec import RunSpec
 from .config_source import ConfigSource
 from .toml_lines import KeyPath
 
