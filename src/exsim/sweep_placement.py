@@ -15,7 +15,8 @@ from .model_spec import ModelCard
 from .protocol import Bolus, Bout, Infusion, Protocol, compile_protocol
 from .shapes import PerLane
 from .spec import RunSpec
-from .sweep_targets import Target, parameter_of
+from .sweep_targets import Target
+from .sweep_terms import parameter_of
 from .units import Quantity
 from .workflows import parameter_values
 

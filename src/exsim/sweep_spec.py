@@ -182,6 +182,14 @@ class CorrelationSpec(FrozenTable):
     )
     coefficient: float = Field(gt=-1.0, lt=1.0)
 
+    @field_validator("between", mode="before")
+    @classmethod
+    def _two(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) != 2:
+            hint = 'write e.g. between = ["parameter.CL_IL6", "parameter.V_IL6"]'
+            complain(f"a correlation is between two targets, found {len(value)}", hint)
+        return value
+
 
 def _checked_metric(text: str) -> str:
     read_metric(text)

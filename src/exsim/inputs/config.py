@@ -17,6 +17,7 @@ from .config_text import to_toml
 from .model_checks import check_against_model
 from .run_names import check_run_name, colliding_names
 from .shipped import shipped_configs, shipped_folder
+from .sweep_checks import check_sweep
 
 __all__ = ["LoadedConfig", "check_against_model", "read_config", "refuse_colliding_names", "to_toml"]
 
@@ -61,6 +62,7 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     except ValidationError as error:
         problems += structure_problems(source, values, error.errors(include_url=False))
     found = meaning_problems(source, values)
+    check_sweep(found, values)
     problems += found.problems
     if problems or spec is None:
         raise ConfigError(sorted(problems, key=lambda item: (item.file != source.file, item.line or 0)))

@@ -77,7 +77,7 @@ def meaning_problems(source: ConfigSource, values: dict[str, Any]) -> ConfigFind
     found = ConfigFindings(source)
     protocol = values.get("protocol")
     protocol = protocol if isinstance(protocol, dict) else {}
-    output = _view(OutputSpec, values.get("output"), ("until",))
+    output = partly_read(OutputSpec, values.get("output"), ("until",))
     until_h = None if output is None else output.until.to("h")
     bouts: _Bouts = [(("protocol", "bout", index), item) for index, item in _entries(protocol, "bout")]
     if any(
@@ -106,7 +106,7 @@ def _entries(protocol: dict[str, Any], key: str) -> Iterator[tuple[int, dict[str
         yield index, item if isinstance(item, dict) else {}
 
 
-def _view(model: type[_Model], values: Any, keys: tuple[str, ...], **fill: Any) -> _Model | None:
+def partly_read(model: type[_Model], values: Any, keys: tuple[str, ...], **fill: Any) -> _Model | None:
     """Return a table read from some of its keys alone; None if these are wrong, missing or misspelt."""
     if not isinstance(values, dict):
         return None
@@ -128,7 +128,7 @@ def _check_windows(found: ConfigFindings, bouts: _Bouts, until_h: float | None) 
     ends_h: list[float] = []
     stretches = 0
     for path, values in bouts:
-        bout = _view(BoutSpec, values, ("start", "duration", "intervals", "repeat"), intensity=0.5)
+        bout = partly_read(BoutSpec, values, ("start", "duration", "intervals", "repeat"), intensity=0.5)
         if bout is None or not _has_one_length(found, bout, path):
             continue
         ends_h.append(bout.end_h)
@@ -197,7 +197,7 @@ def _check_overlaps(found: ConfigFindings, windows: list[_Window]) -> None:
 
 def _check_intensities(found: ConfigFindings, bouts: _Bouts, subject: Any) -> None:
     for path, values in bouts:
-        bout = _view(BoutSpec, values, ("intensity", "modality"), start="0 h")
+        bout = partly_read(BoutSpec, values, ("intensity", "modality"), start="0 h")
         if bout is None:
             bout = _of_its_own_modality(values)
         if bout is None or "intensity" not in values:
@@ -211,7 +211,7 @@ def _check_intensities(found: ConfigFindings, bouts: _Bouts, subject: Any) -> No
         except ConfigError as error:
             found.refuse(error.problems[0].message, place, error.problems[0].hint)
             continue
-        whole = _view(BoutSpec, values, ("duration",), start="0 h", intensity=0.5)
+        whole = partly_read(BoutSpec, values, ("duration",), start="0 h", intensity=0.5)
         lasts_h = 0.0 if whole is None else whole.total_duration_h
         if fraction == 0.0:
             found.warn("an intensity of 0 is no exercise", place)
@@ -230,7 +230,7 @@ def _of_its_own_modality(values: dict[str, Any]) -> BoutSpec | None:
     text = str(values.get("intensity")).lower()
     own = {"wmax": "knee_extension", "1rm": "resistance"}
     modality = next((name for reference, name in own.items() if reference in text), "running")
-    return _view(BoutSpec, values, ("intensity",), start="0 h", modality=modality)
+    return partly_read(BoutSpec, values, ("intensity",), start="0 h", modality=modality)
 
 
 def _person_for(bout: BoutSpec, subject: Any) -> SubjectSpec | None:
@@ -238,7 +238,7 @@ def _person_for(bout: BoutSpec, subject: Any) -> SubjectSpec | None:
     keys = ("vo2max", "resting_heart_rate", "maximal_heart_rate")
     if not isinstance(bout.intensity, str):
         return SubjectSpec()
-    return SubjectSpec() if subject is None else _view(SubjectSpec, subject, keys)
+    return SubjectSpec() if subject is None else partly_read(SubjectSpec, subject, keys)
 
 
 # ---- the person --------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def _person_for(bout: BoutSpec, subject: Any) -> SubjectSpec | None:
 
 def _check_person(found: ConfigFindings, subject: Any, bouts: _Bouts) -> None:
     for name, (unit, possible, usual) in _PERSON.items():
-        person = _view(SubjectSpec, subject, (name,))
+        person = partly_read(SubjectSpec, subject, (name,))
         value = None if person is None else getattr(person, name)
         if value is None:
             continue
@@ -256,16 +256,16 @@ def _check_person(found: ConfigFindings, subject: Any, bouts: _Bouts) -> None:
             found.refuse(f'"{value}" is impossible', path, f"{possible[0]:g} to {possible[1]:g} {unit}")
         elif not usual[0] <= number <= usual[1]:
             found.warn(f'"{value}" is improbable ({usual[0]:g} to {usual[1]:g} {unit})', path)
-    rates = _view(SubjectSpec, subject, ("resting_heart_rate", "maximal_heart_rate"))
+    rates = partly_read(SubjectSpec, subject, ("resting_heart_rate", "maximal_heart_rate"))
     if rates is not None and rates.resting_heart_rate is not None and rates.maximal_heart_rate is not None:
         low, high = rates.resting_heart_rate, rates.maximal_heart_rate
         if low.to("1/min") >= high.to("1/min"):
             found.refuse(
                 f'"{low}" is not below maximal_heart_rate, "{high}"', ("subject", "resting_heart_rate")
             )
-    body = _view(SubjectSpec, subject, ("body_mass",))
+    body = partly_read(SubjectSpec, subject, ("body_mass",))
     for path, values in bouts:
-        bout = _view(BoutSpec, values, ("active_muscle",), start="0 h", intensity=0.5)
+        bout = partly_read(BoutSpec, values, ("active_muscle",), start="0 h", intensity=0.5)
         muscle = None if bout is None else bout.active_muscle
         if muscle is None or body is None or body.body_mass is None:
             continue
@@ -311,29 +311,29 @@ class _Clock:
 def _check_protocol_times(clock: _Clock, protocol: dict[str, Any]) -> None:
     for index, values in _entries(protocol, "bolus"):
         path: KeyPath = ("protocol", "bolus", index, "time")
-        bolus = _view(BolusSpec, values, ("time",), target="x", dose="0 g")
+        bolus = partly_read(BolusSpec, values, ("time",), target="x", dose="0 g")
         if bolus is not None:
             clock.check("the bolus", clock.hours(bolus.time, path), 0.0, path)
     for index, values in _entries(protocol, "intake"):
-        intake = _view(IntakeSpec, values, ("start", "duration"), carbohydrate="0 g/h")
+        intake = partly_read(IntakeSpec, values, ("start", "duration"), carbohydrate="0 g/h")
         if intake is not None:
             path = ("protocol", "intake", index, "start")
             clock.check("the intake", clock.hours(intake.start, path), intake.duration.to("h"), path)
-        fed = _view(IntakeSpec, values, ("carbohydrate",), start="0 h", duration="1 h")
+        fed = partly_read(IntakeSpec, values, ("carbohydrate",), start="0 h", duration="1 h")
         if fed is not None and fed.carbohydrate.to("g/h") > 120:
             place = ("protocol", "intake", index, "carbohydrate")
             clock.found.warn(
                 f'"{fed.carbohydrate}" is more than the gut takes up (about 90 to 120 g/h)', place
             )
     for index, values in _entries(protocol, "infusion"):
-        infusion = _view(InfusionSpec, values, ("start", "duration"), target="x", rate="0 g/h")
+        infusion = partly_read(InfusionSpec, values, ("start", "duration"), target="x", rate="0 g/h")
         if infusion is not None:
             path = ("protocol", "infusion", index, "start")
             clock.check("the infusion", clock.hours(infusion.start, path), infusion.duration.to("h"), path)
 
 
 def _check_output(clock: _Clock, values: Any) -> None:
-    grid = _view(OutputSpec, values, ("until", "every"))
+    grid = partly_read(OutputSpec, values, ("until", "every"))
     if grid is not None and "times" not in values:
         points = grid.output_points
         if points > MAX_OUTPUT_POINTS:
@@ -342,7 +342,7 @@ def _check_output(clock: _Clock, values: Any) -> None:
             clock.found.refuse(found, ("output", "every"), hint)
         elif grid.every.to("h") > grid.until.to("h"):
             clock.found.warn(f'every, "{grid.every}", is longer than the simulation', ("output", "every"))
-    listed = _view(OutputSpec, values, ("times", "sort"), until="1 h")
+    listed = partly_read(OutputSpec, values, ("times", "sort"), until="1 h")
     if listed is None or listed.times is None:
         return
     if "every" in values and "times" in values:
@@ -370,7 +370,7 @@ def _check_output(clock: _Clock, values: Any) -> None:
 
 
 def _check_rest(found: ConfigFindings, values: dict[str, Any]) -> None:
-    solver = _view(SolverSpec, values.get("solver"), ("rtol", "precision"))
+    solver = partly_read(SolverSpec, values.get("solver"), ("rtol", "precision"))
     if solver is not None and solver.precision == "float32" and solver.rtol < 1e-6:
         hint = 'write rtol = 1e-6 or more, or precision = "float64"'
         found.refuse(f"rtol {solver.rtol:g} cannot be reached in float32", ("solver", "rtol"), hint)

@@ -47,6 +47,12 @@ _EXAMPLES = {
     "time": 'time = "2.5 h"',
 }
 
+_SWEEP_EXAMPLES = {
+    "target": 'target = "parameter.release_gain"',
+    "between": 'between = ["parameter.CL_IL6", "parameter.V_IL6"]',
+    "coefficient": "coefficient = 0.5",
+}
+
 #: Tables inside an entry of a list, which no [header] of their own can name.
 _INLINE_TABLES = {
     "repeat": 'repeat = { every = "24 h", times = 7 }',
@@ -81,7 +87,8 @@ def _problem(source: ConfigSource, values: dict[str, Any], error: ErrorDetails, 
         return source.problem(f'unknown key "{key}"', path, _hint_for_unknown(path) if hints else None)
     if kind == "missing":
         where = _in_table(path[:-1]) if len(path) > 1 else "at the top of the file"
-        return source.problem(f'"{key}" is missing', path, f"write {_EXAMPLES.get(key, key)} {where}")
+        examples = _EXAMPLES | (_SWEEP_EXAMPLES if path[0] == "sweep" else {})
+        return source.problem(f'"{key}" is missing', path, f"write {examples.get(key, key)} {where}")
     if kind == "exsim":
         hint = _hint_for_dotted_id(path, found) or context["hint"]
         return source.problem(context["message"], path, hint)
@@ -132,6 +139,8 @@ def _dotted(path: KeyPath) -> str:
 def _in_table(path: KeyPath) -> str:
     """Say where in a file a table stands: under [a], under [[a.b]] or inside { } of an entry of a list."""
     names = [str(part) for part in path if isinstance(part, str)]
+    if names[:1] == ["sweep"] and names[1:] in (["vary"], ["correlation"]):
+        return f"under [[{'.'.join(names)}]]"
     if names[:1] != ["protocol"] or len(names) < 2:
         return f"under [{_dotted(path)}]"
     if len(names) == 2:

@@ -11,6 +11,7 @@ from ..model_spec import ModelCard, ModelSpec
 from ..units import Quantity, dimension_words, factor
 from .config_checks import ConfigFindings
 from .config_source import ConfigSource
+from .sweep_model_checks import check_sweep_against_model
 from .toml_lines import KeyPath
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def check_against_model(config: LoadedConfig, model: ModelSpec) -> list[str]:
     _check_subject(found, config, model, card)
     _check_bouts(found, config, card)
     _check_inputs(found, config, model, card)
+    check_sweep_against_model(found, config, model)
     if found.problems:
         raise ConfigError(sorted(found.problems, key=lambda item: (item.file != source.file, item.line or 0)))
     return found.warnings
