@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,20 +42,37 @@ def prepare_run_folder(folder: Path, overwrite: bool = False, needed_bytes: int 
     must not touch (a link, a file, a device, another program's folder) or a run and not
     `overwrite`; OutputError where the disk is full or the folder cannot be written.
     """
-    _refuse_what_is_not_a_folder(folder)
+    refuse_what_is_not_a_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_what_must_stay(folder, overwrite)
         for leftover in folder.glob(f"*{PARTIAL}"):
             leftover.unlink()
         _prove_writable(folder)
-        free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise _output_error(folder, error) from error
+        raise output_error(folder, error) from error
+    refuse_full_disk(folder, needed_bytes)
+
+
+def refuse_full_disk(folder: Path, needed_bytes: int, needed_files: int = 0) -> None:
+    """Raise OutputError where the disk of an existing folder has too little room for what is to come.
+
+    `needed_files` is compared with the inodes that are left, on systems that count them.
+    """
+    try:
+        free = shutil.disk_usage(folder).free
+        counts = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    except OSError as error:
+        raise output_error(folder, error) from error
     if free < needed_bytes:
         raise OutputError(
             f"{folder}: the run needs {needed_bytes:,} bytes and the disk has {free:,} free."
             " Free some space, or choose another folder with --out."
+        )
+    if counts is not None and counts.f_files and counts.f_favail < needed_files:
+        raise OutputError(
+            f"{folder}: the run needs {needed_files:,} files and the disk can take {counts.f_favail:,} more."
+            " Remove some files, or choose another folder with --out."
         )
 
 
@@ -86,21 +103,21 @@ def write_run(folder: Path, files: Mapping[str, Content], record: Mapping[str, A
     partials = {name: folder / f"{name}{PARTIAL}" for name in names}
     try:
         for name, content in files.items():
-            _write_through(partials[name], content)
+            write_through(partials[name], content)
         hashes = {name: sha256_of(partials[name]) for name in files}
         whole = {**record, "program": "exsim", "files": hashes}
-        _write_through(partials[RECORD_NAME], to_json(whole))
+        write_through(partials[RECORD_NAME], to_json(whole))
         _remove_older_run(folder)
         for name, partial in partials.items():
             os.replace(partial, folder / name)
         (folder / _OLDER_RECORD).unlink(missing_ok=True)
-        _flush_folder(folder)
+        flush_folder(folder)
     except OSError as error:
         with suppress(OSError):
             if not (folder / RECORD_NAME).exists():
                 _remove_interrupted_run(folder)
-        _remove_quietly([*partials.values(), folder / _OLDER_RECORD])
-        raise _output_error(folder, error) from error
+        remove_quietly([*partials.values(), folder / _OLDER_RECORD])
+        raise output_error(folder, error) from error
 
 
 def write_file(path: Path, content: Content) -> None:
@@ -108,12 +125,27 @@ def write_file(path: Path, content: Content) -> None:
     partial = path.with_name(path.name + PARTIAL)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_through(partial, content)
+        write_through(partial, content)
         os.replace(partial, path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
-        _remove_quietly([partial])
-        raise _output_error(path, error) from error
+        remove_quietly([partial])
+        raise output_error(path, error) from error
+
+
+def remove_run(folder: Path) -> None:
+    """Remove the run in `folder`: its record first, then the files that it lists. Raises OSError."""
+    _remove_older_run(folder)
+    (folder / _OLDER_RECORD).unlink(missing_ok=True)
+    flush_folder(folder)
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove what a run that was interrupted while it was written left in `folder`. Raises OSError."""
+    if read_record(folder) is None:
+        _remove_interrupted_run(folder)
+    for leftover in folder.glob(f"*{PARTIAL}"):
+        leftover.unlink()
 
 
 def read_record(folder: Path) -> dict | None:
@@ -131,13 +163,14 @@ def _record_in(path: Path) -> dict | None:
     return record if isinstance(record, dict) and record.get("program") == "exsim" else None
 
 
-def _refuse_what_is_not_a_folder(folder: Path) -> None:
+def refuse_what_is_not_a_folder(folder: Path) -> None:
+    """Raise InputError where `folder` is a link, a file or a device. It may be absent."""
     try:
         mode = folder.lstat().st_mode
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _output_error(folder, error) from error
+        raise output_error(folder, error) from error
     kinds = {stat.S_IFLNK: "a link", stat.S_IFREG: "a file", stat.S_IFDIR: ""}
     kind = kinds.get(stat.S_IFMT(mode), "a device, a pipe or a socket")
     if kind:
@@ -196,11 +229,12 @@ def _remove_listed(folder: Path, record: Mapping[str, Any] | None) -> None:
 
 def _prove_writable(folder: Path) -> None:
     probe = folder / f"probe{PARTIAL}"
-    _write_through(probe, b"exsim")
+    write_through(probe, b"exsim")
     probe.unlink()
 
 
-def _write_through(path: Path, content: Content) -> None:
+def write_through(path: Path, content: Content) -> None:
+    """Write a file under the temporary name `path` and flush it to the disk. Raises OSError."""
     # What stands under the temporary name goes first: never write through a link put there.
     path.unlink(missing_ok=True)
     if isinstance(content, bytes):
@@ -211,7 +245,8 @@ def _write_through(path: Path, content: Content) -> None:
         os.fsync(file.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk. Raises OSError."""
     # Windows has no handle for a folder; there the rename itself is what can be had.
     if os.name == "nt":
         return
@@ -222,19 +257,31 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _remove_quietly(paths: list[Path]) -> None:
+def remove_quietly(paths: Iterable[Path]) -> None:
+    """Remove what is there of `paths`, and complain of nothing."""
     # On the way out of a failure: the first error is the one to report.
     for path in paths:
         with suppress(OSError):
             path.unlink(missing_ok=True)
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError, needed_bytes: int | None = None) -> OutputError:
+    """Return what the user is told of a failed write: the reason, needed and free, the way out."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         way_out = "Free some space, or choose another folder with --out."
+        reason += _needed_and_free(path, needed_bytes)
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         way_out = "Choose a folder that you may write to with --out."
     else:
         way_out = "Choose another folder with --out."
     return OutputError(f"{path}: could not be written: {reason}. {way_out}")
+
+
+def _needed_and_free(path: Path, needed_bytes: int | None) -> str:
+    if needed_bytes is None:
+        return ""
+    for folder in (path, *path.parents):
+        with suppress(OSError):
+            return f" ({needed_bytes:,} bytes needed, {shutil.disk_usage(folder).free:,} free)"
+    return f" ({needed_bytes:,} bytes needed)"
