@@ -13,11 +13,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exsim.intensity import SHARES, intensity_fraction
-from exsim.spec import TALK_TEST_FRACTION_OF_VO2MAX, BoutSpec, Moment, RunSpec, SubjectSpec
+from exsim.moments import Moment
+from exsim.spec import TALK_TEST_FRACTION_OF_VO2MAX, BoutSpec, RunSpec, SubjectSpec
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "configs.md").read_text(encoding="utf-8")
 #: Tables whose keys the user chooses: text in the page, no rows.
-FREE = ("parameter", "subject.baseline")
+FREE = ("parameter", "subject.baseline", "sweep.metrics")
 #: What a table needs beside the key that is tried.
 REQUIRED: dict[str, dict[str, Any]] = {
     "": {"schema": 1, "model": "il6_axis", "output": {"until": "1 h"}},
@@ -30,6 +31,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "protocol.bolus": {"target": "LPS", "dose": "1 ng/kg", "time": "0 h"},
     "output": {"until": "1 h"},
     "solver": {},
+    "sweep": {},
+    "sweep.vary": {"target": "parameter.release_gain"},
+    "sweep.correlation": {"between": ["parameter.a", "parameter.b"], "coefficient": 0.1},
 }
 
 
@@ -89,7 +93,8 @@ def test_every_example_is_taken_and_every_default_is_the_default(path: str) -> N
         assert list(values) == [key]
         TABLES[path].model_validate(REQUIRED[path] | values)
         assert (default == "required") == field.is_required(), key
-        if not field.is_required() and field.default is not None and not _table_of(field.annotation):
+        plain = field.default not in (None, ()) and not _table_of(field.annotation)
+        if not field.is_required() and plain:
             shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
             assert default == f"`{shown}`", key
 

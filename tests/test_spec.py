@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from exsim.fields import FrozenDict
-from exsim.spec import TALK_TEST_FRACTION_OF_VO2MAX, BoutSpec, Moment, OutputSpec, ProtocolSpec, RunSpec
+from exsim.moments import Moment
+from exsim.spec import TALK_TEST_FRACTION_OF_VO2MAX, BoutSpec, OutputSpec, ProtocolSpec, RunSpec
 from exsim.units import Quantity
 
 SMALLEST: dict[str, Any] = {"schema": 1, "model": "il6_axis", "output": {"until": "8 h"}}
