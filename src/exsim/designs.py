@@ -21,6 +21,8 @@ from .sweep_targets import Target
 BLOCK_DRAWS = 4096
 
 Draws = Float[np.ndarray, "draw quantity"]
+#: Cholesky factor of the correlation matrix of the quantities.
+Factor = Float[np.ndarray, "quantity quantity"]
 _Indices = UInt64[np.ndarray, "draw"]
 _Numbers = UInt64[np.ndarray, "draw quantity"]
 #: (first index, number of draws) -> values.
@@ -78,7 +80,7 @@ def sweep_design(
 
 
 def random_design(
-    draws: int, columns: Sequence[str], marginals: Sequence[Marginal], seed: int, factor: Draws | None = None
+    draws: int, columns: Sequence[str], marginals: Sequence[Marginal], seed: int, factor: Factor | None = None
 ) -> Design:
     """Return draws that are independent of each other.
 
@@ -92,7 +94,7 @@ def random_design(
 
 
 def latin_hypercube_design(
-    draws: int, columns: Sequence[str], marginals: Sequence[Marginal], seed: int, factor: Draws | None = None
+    draws: int, columns: Sequence[str], marginals: Sequence[Marginal], seed: int, factor: Factor | None = None
 ) -> Design:
     """Return draws of which each lies in a stratum of its own, in every quantity (McKay 1979).
 
@@ -113,7 +115,7 @@ def latin_hypercube_design(
 
 
 def sobol_design(
-    draws: int, columns: Sequence[str], marginals: Sequence[Marginal], seed: int, factor: Draws | None = None
+    draws: int, columns: Sequence[str], marginals: Sequence[Marginal], seed: int, factor: Factor | None = None
 ) -> Design:
     """Return the points of a scrambled Sobol sequence (those of scipy.stats.qmc.Sobol, bits = 30).
 
@@ -176,7 +178,7 @@ _BY_MARGINALS = {
 }
 
 
-def correlation_factor(columns: Sequence[str], pairs: Sequence[tuple[str, str, float]]) -> Draws | None:
+def correlation_factor(columns: Sequence[str], pairs: Sequence[tuple[str, str, float]]) -> Factor | None:
     """Return the Cholesky factor of the correlation matrix of the quantities; None without a pair.
 
     Raises numpy.linalg.LinAlgError where the matrix is not positive definite.
@@ -196,7 +198,7 @@ def _spread(
     columns: Sequence[str],
     marginals: Sequence[Marginal],
     shares: _Block,
-    factor: Draws | None,
+    factor: Factor | None,
 ) -> Design:
     # Shares in the unit cube -> values, through the Gaussian copula where quantities are correlated.
     def block(first: int, count: int) -> Draws:
@@ -214,7 +216,7 @@ def _spread(
 _SMALLEST = 2.0**-60
 
 
-def _correlated(shares: Draws, factor: Draws) -> Draws:
+def _correlated(shares: Draws, factor: Factor) -> Draws:
     # Normal scores, mixed by the Cholesky factor, and back. Sums in a fixed order: a matrix product
     # rounds differently for different numbers of rows.
     from scipy.special import ndtr, ndtri
