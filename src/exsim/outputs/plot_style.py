@@ -19,6 +19,7 @@ from ..run_labels import BolusTime, BoutWindow, InfusionWindow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 #: Okabe and Ito's palette without its yellow, in an order whose neighbours differ most.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -141,6 +142,18 @@ def set_log_axis(axes: Axes, limits: tuple[float, float]) -> None:
     """Give the y axis a log scale with plain numbers at round values, about six of them."""
     axes.set_yscale("log")
     axes.set_ylim(*limits)
+    set_ticks(axes.yaxis, log_ticks(limits))
+
+
+def set_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+    """Give an axis plain numbers at these values and none between."""
+    axis.set_major_locator(FixedLocator(list(ticks)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
+
+
+def log_ticks(limits: tuple[float, float], most: int = 9) -> list[float]:
+    """Return round values within the limits of a log axis: about six, `most` at most."""
     decades = range(math.floor(math.log10(limits[0])), math.ceil(math.log10(limits[1])) + 1)
     ticks: list[float] = []
     for steps in _LOG_STEPS:
@@ -149,13 +162,16 @@ def set_log_axis(axes: Axes, limits: tuple[float, float]) -> None:
             break
     else:
         ticks = [float(v) for v in mpl.ticker.MaxNLocator(6).tick_values(*limits) if _within(v, limits)]
-    axes.yaxis.set_major_locator(FixedLocator(ticks[:: math.ceil(len(ticks) / 9)]))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
+    return ticks[:: math.ceil(len(ticks) / most)]
+
+
+def linear_ticks(limits: tuple[float, float], most: int = 6) -> list[float]:
+    """Return about `most` round values within the limits of a linear axis."""
+    return [float(v) for v in mpl.ticker.MaxNLocator(most).tick_values(*limits) if _within(v, limits)]
 
 
 def _within(value: float, limits: tuple[float, float]) -> bool:
-    return limits[0] <= value <= limits[1]
+    return bool(limits[0] <= value <= limits[1])
 
 
 def time_scale(until_h: float) -> tuple[float, str]:
