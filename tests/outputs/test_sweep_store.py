@@ -112,6 +112,33 @@ def test_what_is_no_sweep_is_not_opened(tmp_path):
         open_sweep(tmp_path)
 
 
+def test_a_store_that_cannot_be_read_is_refused_with_a_way_out_that_works(tmp_path):
+    sweep(tmp_path / "a")
+    (tmp_path / "a" / "sweep.zarr" / "zarr.json").write_bytes(b"{}")
+    with pytest.raises(InputError, match=r"the store cannot be opened(?s:.)*--resume"):
+        open_sweep(tmp_path / "a")
+    sweep(tmp_path / "a", resume=True)
+    assert open_sweep(tmp_path / "a").attrs["batches_done"] == 4
+
+
+def test_an_interrupt_in_the_middle_of_a_batch_leaves_a_sweep_that_goes_on(
+    tmp_path, monkeypatch, undisturbed
+):
+    failing = Failing(monkeypatch, KeyboardInterrupt())
+
+    def interrupt_at(call: int) -> None:
+        with open_writer(tmp_path / "a", layout_of(), IDENTITY, resume=True) as writer:
+            failing.left = call
+            writer.write(0, values_of(writer.layout, 0))
+
+    for call in range(0, 22, 3):
+        with pytest.raises(KeyboardInterrupt):
+            interrupt_at(call)
+        failing.left = None
+    assert sweep(tmp_path / "a", resume=True)
+    assert stored(tmp_path / "a") == undisturbed
+
+
 def test_batches_written_by_threads_give_the_same_bytes(tmp_path, undisturbed):
     with open_writer(tmp_path / "a", layout_of(), IDENTITY) as writer:
         threads = [
@@ -176,7 +203,7 @@ def test_row_106_too_full_a_disk_is_refused_before_the_sweep_and_leaves_nothing(
 class Failing:
     """Wraps the calls that change the disk; the n-th and all after it raise, as on a full disk."""
 
-    def __init__(self, monkeypatch, error: Exception):
+    def __init__(self, monkeypatch, error: BaseException):
         self.left, self.error, self.lock = None, error, threading.Lock()
         owners = {"fsync": os, "replace": os, "write": os, "mkdir": Path, "write_bytes": Path}
         for name, owner in owners.items():
@@ -260,6 +287,7 @@ def test_row_106_a_batch_that_failed_can_be_tried_again_by_the_same_writer(
     sweep(tmp_path / "a", resume=True)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc what a handle is of")
 def test_row_108_a_chunk_is_flushed_and_renamed_before_its_line_is_written(tmp_path, monkeypatch):
     events, lock = [], threading.Lock()
     calls = {name: getattr(os, name) for name in ("fsync", "replace", "write")}

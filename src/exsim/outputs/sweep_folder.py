@@ -98,9 +98,10 @@ def remove_sweep(folder: Path, keep: Path) -> None:
     flush_folder(journal)
     for path in chunks:
         path.unlink()
-    for path in sorted({path.parent for path in chunks} | {store}, reverse=True):
-        if path.exists():
-            path.rmdir()
+    if store.exists():
+        for array in store.iterdir():
+            array.rmdir()
+        store.rmdir()
     flush_folder(folder)
     (journal / IDENTITY_NAME).unlink(missing_ok=True)
     flush_folder(journal)
