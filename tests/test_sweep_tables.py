@@ -67,6 +67,13 @@ def test_failures_are_counted_by_reason_the_most_frequent_first(make_sweep):
     assert list(counts.values()) == [4, 3, 2]
 
 
+def test_draws_that_no_run_has_reached_are_counted_as_such(make_sweep):
+    ds = make_sweep(draws=20)
+    ds["status"].values[15:] = -1
+    assert failure_counts(ds, STATUS_TEXT) == {"not solved yet": 5}
+    assert set(summary_table(ds)["left_out"]) == {5}
+
+
 def test_no_failures_no_reasons(make_sweep):
     assert failure_counts(make_sweep(draws=5), STATUS_TEXT) == {}
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: `exsim.solving.Status.DONE`; written here because that module brings JAX with it.
 DONE = 0
+#: What the store holds for a draw that no run has reached yet.
+NOT_MADE = -1
 #: Draws that are read at once: 8 MB of float64.
 PIECE = 1 << 20
 
@@ -116,3 +118,12 @@ def chosen_rows(draws: int, most: int) -> np.ndarray | None:
     within = np.random.default_rng(0).random(most)
     rows = ((np.arange(most) + within) * (draws / most)).astype(np.int64)
     return np.minimum(rows, draws - 1)
+
+
+def made_rows(ds: xr.Dataset, most: int) -> np.ndarray | None:
+    """Return the indices of at most `most` draws that were solved or failed; None for all draws."""
+    rows = chosen_rows(draw_count(ds), most)
+    made = read_draws(ds, "status", rows) != NOT_MADE
+    if made.all():
+        return rows
+    return np.flatnonzero(made) if rows is None else rows[made]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .sweep_labels import DONE, done_draws, draw_count, metrics, read_draws
+from .sweep_labels import DONE, NOT_MADE, done_draws, draw_count, metrics, read_draws
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +34,10 @@ SWEEP_SUMMARY_COLUMNS = (
 def summary_table(ds: xr.Dataset) -> pd.DataFrame:
     """Return the summary of a sweep: a row per metric, the columns of `SWEEP_SUMMARY_COLUMNS`.
 
-    `draws` counts all draws, `left_out` those that failed, `not_defined` those that were solved but
-    have no such number (what never leaves rest has no time of a peak). The other columns are over
-    the rest of the draws, in the unit of the metric: empty (NaN) for none of them, and `sd` (with
-    n - 1) for one. Quantiles are exact, interpolated linearly.
+    `draws` counts all draws, `left_out` those that failed or are not solved yet, `not_defined` those
+    that were solved but have no such number (what never leaves rest has no time of a peak). The other
+    columns are over the rest of the draws, in the unit of the metric: empty (NaN) for none of them, and
+    `sd` (with n - 1) for one. Quantiles are exact, interpolated linearly.
 
     One metric is in memory at a time: about 25 bytes a draw (10^7 draws: 250 MB).
     """
@@ -75,9 +75,11 @@ def failure_counts(ds: xr.Dataset, reasons: Mapping[int, str]) -> dict[str, int]
     """Return how many draws failed, by the text of the reason, the most frequent first.
 
     `reasons` says what each status means (`exsim.solving.STATUS_TEXT`); a status that it lacks is
-    counted under its number. Draws that were solved are not in it: no failures, no entries.
+    counted under its number, and draws that no run has reached yet as such. Draws that were solved are
+    not in it: no failures, no entries.
     """
     codes, counts = np.unique(read_draws(ds, "status"), return_counts=True)
     found = [(int(code), int(count)) for code, count in zip(codes, counts, strict=True) if code != DONE]
     found.sort(key=lambda pair: (-pair[1], pair[0]))
-    return {reasons.get(code, f"status {code}"): count for code, count in found}
+    texts = {NOT_MADE: "not solved yet"} | dict(reasons)
+    return {texts.get(code, f"status {code}"): count for code, count in found}

@@ -88,6 +88,18 @@ def test_bands_of_any_number_of_draws_can_be_drawn(make_sweep, with_percentiles,
     assert clipped_texts(bands_figure(ds)) == ([], [])
 
 
+def test_draws_that_no_run_has_reached_are_blank_and_not_failed(make_sweep, with_percentiles):
+    ds, _ = with_percentiles(make_sweep("grid", (20, 15), vary=2), batches=3)
+    for name in ("IL6_peak", "protocol.bout.0.duration", "protocol.bout.0.intensity"):
+        ds[name].values[200:] = np.nan
+    ds["status"].values[200:] = -1
+    ds["IL6_percentiles"].values[2] = np.nan
+    ds["batch_done"].values[2] = -1
+    for draw in (surface_figure, tornado_figure):
+        assert "300 draws (grid), 100 not solved yet, none failed" in words(draw(ds))
+    assert "n = 200 of 300 draws" in words(bands_figure(ds))
+
+
 def test_a_surface_has_a_panel_and_a_colour_bar_with_unit_for_every_metric(make_sweep):
     ds = make_sweep("grid", (12, 10), vary=2, shown=("IL6_peak", "TNF_peak"))
     figure = surface_figure(ds)

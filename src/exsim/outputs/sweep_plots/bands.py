@@ -26,14 +26,16 @@ _LEAST_FOR_BANDS = 20
 def bands_figure(ds: xr.Dataset) -> Figure:
     """Return the 5-25-50-75-95 % bands over time of every analyte that has percentiles, a panel each.
 
-    Percentiles of the batches are pooled by `exsim.sensitivity.pooled_quantiles`, which states the
-    error. Concentration is on a log axis at the left; at the right the same as fold over the median
-    at rest (the first time). The bouts of the config are shaded.
+    The name of an analyte is the attribute `label` of its percentiles. Percentiles of the batches are
+    pooled by `exsim.sensitivity.pooled_quantiles`, which states the error. Concentration is on a log
+    axis at the left; at the right the same as fold over the median at rest (the first time). The bouts
+    of the config are shaded.
     """
     names = [str(name) for name in ds.data_vars if str(name).endswith(_SUFFIX)]
     shown = names[:MOST_PANELS]
     weights = np.asarray(ds["batch_done"].values, dtype=float) if "batch_done" in ds else np.zeros(0)
-    weights = np.where(np.isfinite(weights), weights, 0.0)
+    # A batch that is not made yet holds NaN or -1.
+    weights = np.where(weights > 0, weights, 0.0)
     done = int(weights.sum())
     caption = [_counts(ds, done), "bands: 5 to 95 % and 25 to 75 % of the draws, line: median", _shaded(ds)]
     if len(names) > len(shown):
@@ -49,7 +51,9 @@ def bands_figure(ds: xr.Dataset) -> Figure:
             say(frames[0], "the sweep kept no percentiles over time")
         for number, (axes, name) in enumerate(zip(frames, shown, strict=False)):
             levels = np.asarray(ds["percentile"].values, dtype=float) / 100.0
-            curves = pooled_quantiles(ds[name].values, weights, _SHOWN, levels)
+            # A slice, so that the dataset does not keep what was read.
+            percentiles = ds[name].isel(batch=slice(None)).values
+            curves = pooled_quantiles(percentiles, weights, _SHOWN, levels)
             _draw(axes, ds, name, curves, style.COLOURS[number % (len(style.COLOURS) - 1)])
     return figure
 
@@ -59,8 +63,7 @@ def _draw(axes: Axes, ds: xr.Dataset, name: str, curves: np.ndarray, colour: str
     title = str(labels.get("label") or labels.get("analyte") or name.removesuffix(_SUFFIX))
     curves = style.positive(curves)
     if not np.isfinite(curves).any():
-        finite = np.isfinite(ds[name].values).any()
-        say(axes, f"{title}: " + ("no draw has a value above zero" if finite else "no draw was solved"))
+        say(axes, f"{title}: no draw was solved, or none has a value above zero")
         return
     set_title(axes, title)
     time = np.asarray(ds["band_time"].values, dtype=float)

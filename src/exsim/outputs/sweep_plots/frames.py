@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...sweep_labels import Metric, design, done_draws, draw_count, metrics
+from ...sweep_labels import (
+    DONE,
+    NOT_MADE,
+    Metric,
+    VariedTarget,
+    design,
+    done_draws,
+    draw_count,
+    metrics,
+    read_draws,
+)
 from .. import plot_style as style
 
 if TYPE_CHECKING:
@@ -20,6 +30,9 @@ if TYPE_CHECKING:
 
 #: A figure holds at most this many panels.
 MOST_PANELS = 12
+#: The hatching of what failed and of what has no number, and its colours.
+FAILED, UNDEFINED = "////", "..."
+GAP: dict[str, Any] = {"facecolor": "#f4f4f4", "edgecolor": "#8a8a8a", "linewidth": 0.0}
 _DIMENSIONLESS = ("", "1", "dimensionless")
 
 
@@ -102,9 +115,36 @@ def say(axes: Axes, text: str) -> None:
     )
 
 
+def note(axes: Axes, text: str) -> None:
+    """Write a remark over the middle of a panel."""
+    look: dict[str, Any] = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": "none", "alpha": 0.9}
+    place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center", "zorder": 7}
+    axes.text(0.5, 0.5, text, bbox=look, parse_math=False, **place)
+
+
+def set_varied_axis(
+    axes: Axes, side: str, item: VariedTarget, limits: tuple[float, float], log: bool
+) -> None:
+    """Give the x or y axis the limits, round ticks and the name of a varied quantity."""
+    axes.set(**{f"{side}scale": "log" if log else "linear", f"{side}lim": limits})
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[side]
+    style.set_ticks(axis, style.log_ticks(limits, 6) if log else style.linear_ticks(limits))
+    box = axes.get_position()
+    inches = {"x": box.width * _sheet_of(axes)[0], "y": box.height * _sheet_of(axes)[1]}[side]
+    lines = textwrap.wrap(with_unit(item.label, item.unit), int(11 * inches), max_lines=2, placeholder=" …")
+    axis.set_label_text("\n".join(lines), parse_math=False)
+
+
+def _sheet_of(axes: Axes) -> tuple[float, float]:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    width, height = figure.get_size_inches()
+    return float(width), float(height)
+
+
 def set_title(axes: Axes, text: str) -> None:
     """Write the name of a panel at its top left, on two lines where it is long."""
-    width = axes.get_position().width * axes.figure.get_figwidth()  # type: ignore[union-attr]
+    width = axes.get_position().width * _sheet_of(axes)[0]
     lines = textwrap.wrap(text, int(9.5 * (width + 0.4)), max_lines=2, placeholder=" …")
     axes.set_title("\n".join(lines), loc="left", fontsize=10.5, parse_math=False)
 
@@ -128,10 +168,12 @@ def shown_metrics(ds: xr.Dataset) -> tuple[tuple[Metric, ...], str]:
 
 def draws_text(ds: xr.Dataset, failed_look: str = "") -> str:
     """Return "1,600 draws (grid), 37 failed and left out"; `failed_look` says how they are marked."""
-    draws = draw_count(ds)
-    failed = draws - int(np.count_nonzero(done_draws(ds)))
-    how = f" ({design(ds)})" if design(ds) else ""
-    text = f"{draws:,} draw{'s' * (draws != 1)}{how}"
+    draws, status = draw_count(ds), read_draws(ds, "status")
+    missing = int(np.count_nonzero(status == NOT_MADE))
+    failed = draws - missing - int(np.count_nonzero(status == DONE))
+    text = f"{draws:,} draw{'s' * (draws != 1)}" + (f" ({design(ds)})" if design(ds) else "")
+    if missing:
+        text += f", {missing:,} not solved yet"
     if not failed:
         return f"{text}, none failed"
     if failed == draws:
@@ -145,7 +187,7 @@ def nothing_to_show(ds: xr.Dataset) -> str:
         return "no draws"
     if not metrics(ds):
         return "the sweep has no metrics"
-    return "" if done_draws(ds).any() else "nothing to draw: every draw failed"
+    return "" if done_draws(ds).any() else "nothing to draw: no draw was solved"
 
 
 def _title(ds: xr.Dataset, heading: str) -> str:

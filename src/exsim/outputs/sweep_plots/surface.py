@@ -12,32 +12,27 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, Normalize
 
 from ...sensitivity import importance
-from ...sweep_labels import Metric, VariedTarget, chosen_rows, done_draws, draw_count, read_draws, varied
+from ...sweep_labels import Metric, VariedTarget, done_draws, made_rows, read_draws, varied
 from .. import plot_style as style
-from .cells import (
-    LEAST_IN_CELL,
-    Axis,
-    Gathered,
-    binned_axis,
-    bins_for,
-    gather,
-    runs,
-    spreads_by_factors,
-    trimmed,
-    unique_axis,
-)
+from .cells import LEAST_IN_CELL, Axis, Gathered, binned_axis, bins_for, gather, runs, trimmed, unique_axis
 from .frames import (
+    FAILED,
+    GAP,
+    UNDEFINED,
     PanelSize,
     colour_bar_axes,
     cut,
     draws_text,
+    note,
     nothing_to_show,
     say,
     set_title,
+    set_varied_axis,
     sheet,
     shown_metrics,
     with_unit,
 )
+from .lines import draw_lines
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,17 +41,13 @@ if TYPE_CHECKING:
 
 #: Pictures are drawn from at most this many draws, evenly taken.
 MOST_DRAWN = 1_000_000
-#: A line has at most this many points; beyond, draws are gathered.
-_MOST_POINTS = 400
 #: Draws off a grid are points where there are fewer than this.
 _FEWEST_IN_CELLS = 200
 #: Contours of draws off a grid need so many cells a side, each smoothed with its neighbours.
 _FEWEST_SMOOTHED = 8
-_SURFACE = PanelSize(3.35, 2.75, left=0.85, right=1.25)
+_SURFACE = PanelSize(3.35, 2.75, left=1.0, right=1.2)
 #: Perceptually uniform, and told apart by the colour-blind.
 _COLOURS = mpl.colormaps["viridis"]
-_FAILED, _UNDEFINED = "////", "..."
-_GAP, _GAP_INK = "#f4f4f4", "#8a8a8a"
 
 
 def surface_figure(ds: xr.Dataset) -> Figure:
@@ -68,7 +59,7 @@ def surface_figure(ds: xr.Dataset) -> Figure:
     95 % where draws at one value differ. Colours and axes are logarithmic where numbers span more
     than a decade. Cells whose draws failed are hatched, the nominal values marked.
     """
-    rows = chosen_rows(draw_count(ds), MOST_DRAWN)
+    rows = made_rows(ds, MOST_DRAWN)
     columns = {item: read_draws(ds, item.target, rows).astype(np.float64) for item in varied(ds)}
     moving = [item for item, values in columns.items() if len(values) and np.ptp(values) > 0]
     reason = nothing_to_show(ds) or ("" if moving else "no varied quantity differs between the draws")
@@ -78,7 +69,7 @@ def surface_figure(ds: xr.Dataset) -> Figure:
             say(axes, reason)
             return figure
         if len(moving) == 1:
-            return _lines(ds, moving[0], columns[moving[0]], rows)
+            return draw_lines(ds, moving[0], columns[moving[0]], rows)
         others = len(moving) - 2
         if others:
             matters = dict(zip(varied(ds), importance(ds), strict=True))
@@ -97,7 +88,7 @@ def _surfaces(
     draws = len(columns[0])
     on_grid = _cells_of(columns) * (1 if rows is None else 8) <= draws
     if not on_grid and draws < _FEWEST_IN_CELLS:
-        return _points(ds, pair, columns)
+        return _points(ds, pair, columns, rows)
     make = unique_axis if on_grid else (lambda values: binned_axis(values, bins_for(draws)))
     x, y = (make(values) for values in columns)
     place = np.where((x.place < 0) | (y.place < 0), -1, y.place * len(x.centres) + x.place)
@@ -108,7 +99,8 @@ def _surfaces(
     found = [gather(place, cells, read_draws(ds, item.variable, rows), done, least=least) for item in items]
     if on_grid:
         x, y = trimmed(x), trimmed(y)
-    nominal = _nominal(pair, x, y)
+    x_limits, y_limits = _limits(x), _limits(y)
+    nominal = _nominal(pair, x_limits, y_limits)
     caption = [
         draws_text(ds, "hatched" if any(each.failed.any() for each in found) else ""),
         *_cell_notes(others, on_grid, rows),
@@ -117,21 +109,24 @@ def _surfaces(
         unshown,
     ]
     heading = f"metrics over {pair[0].label} and {pair[1].label}"
-    figure, frames = sheet(ds, heading, caption, len(items), _columns(items), _SURFACE)
+    figure, frames = sheet(ds, heading, caption, len(items), 2 if len(items) < 5 else 3, _SURFACE)
     for axes, item, each in zip(frames, items, found, strict=True):
         set_title(axes, item.label)
-        _set_varied_axis(axes, "x", pair[0], x)
-        _set_varied_axis(axes, "y", pair[1], y)
+        set_varied_axis(axes, "x", pair[0], x_limits, x.log)
+        set_varied_axis(axes, "y", pair[1], y_limits, y.log)
         _draw_surface(figure, axes, item, x, y, each, smooth=not on_grid)
         _mark(axes, nominal)
     return figure
 
 
-def _points(ds: xr.Dataset, pair: Sequence[VariedTarget], columns: Sequence[np.ndarray]) -> Figure:
+def _points(
+    ds: xr.Dataset, pair: Sequence[VariedTarget], columns: Sequence[np.ndarray], rows: np.ndarray | None
+) -> Figure:
     # Too few draws for cells: each is a point in the colour of its metric.
     x, y = (binned_axis(values, 1) for values in columns)
+    x_limits, y_limits = _limits(x, 0.05), _limits(y, 0.05)
     items, unshown = shown_metrics(ds)
-    nominal, done = _nominal(pair, x, y), done_draws(ds)
+    nominal, done = _nominal(pair, x_limits, y_limits), done_draws(ds, rows)
     caption = [
         draws_text(ds, "crosses"),
         "a point for each draw" + (", all quantities varied at once" if len(varied(ds)) > 2 else ""),
@@ -139,19 +134,19 @@ def _points(ds: xr.Dataset, pair: Sequence[VariedTarget], columns: Sequence[np.n
         unshown,
     ]
     heading = f"metrics over {pair[0].label} and {pair[1].label}"
-    figure, frames = sheet(ds, heading, caption, len(items), _columns(items), _SURFACE)
+    figure, frames = sheet(ds, heading, caption, len(items), 2 if len(items) < 5 else 3, _SURFACE)
     for axes, item in zip(frames, items, strict=True):
         set_title(axes, item.label)
-        _set_varied_axis(axes, "x", pair[0], x)
-        _set_varied_axis(axes, "y", pair[1], y)
-        values = read_draws(ds, item.variable).astype(np.float64)
+        set_varied_axis(axes, "x", pair[0], x_limits, x.log)
+        set_varied_axis(axes, "y", pair[1], y_limits, y.log)
+        values = read_draws(ds, item.variable, rows).astype(np.float64)
         known = done & np.isfinite(values)
-        axes.plot(columns[0][~done], columns[1][~done], "x", color=_GAP_INK, ms=6, clip_on=False, zorder=3)
+        axes.plot(columns[0][~done], columns[1][~done], "x", color=style.GREY, ms=6, clip_on=False, zorder=3)
         if not known.any():
-            _note(axes, "no draw has such a number")
+            note(axes, "no draw has such a number")
         elif _same(values[known]):
             axes.plot(columns[0][known], columns[1][known], "o", color=_COLOURS(0.5), clip_on=False, zorder=3)
-            _note(axes, _everywhere(values[known], item))
+            note(axes, _everywhere(values[known], item))
         else:
             norm, log, low_cut = _norm(values[known])
             at = (columns[0][known], columns[1][known])
@@ -160,10 +155,6 @@ def _points(ds: xr.Dataset, pair: Sequence[VariedTarget], columns: Sequence[np.n
             _add_colour_bar(figure, axes, drawn, item, log, low_cut)
         _mark(axes, nominal)
     return figure
-
-
-def _columns(items: Sequence[Metric]) -> int:
-    return 2 if len(items) < 5 else 3
 
 
 def _mark(axes: Axes, nominal: tuple[float, float] | None) -> None:
@@ -203,25 +194,21 @@ def _cell_notes(others: int, on_grid: bool, rows: np.ndarray | None) -> list[str
     if not on_grid:
         notes.append(f"blank: fewer than {LEAST_IN_CELL} draws")
     if rows is not None:
-        notes.append(f"drawn from {len(rows):,} of them")
+        notes.append(f"drawn from {len(rows):,} draws")
     return notes
 
 
-def _nominal(pair: Sequence[VariedTarget], x: Axis, y: Axis) -> tuple[float, float] | None:
-    at = [item.nominal for item in pair]
-    inside = [
-        value is not None and axis.edges[0] <= value <= axis.edges[-1]
-        for value, axis in zip(at, (x, y), strict=True)
-    ]
-    return (float(at[0]), float(at[1])) if all(inside) else None  # type: ignore[arg-type]
+def _limits(axis: Axis, margin: float = 0.0) -> tuple[float, float]:
+    low, high = float(axis.edges[0]), float(axis.edges[-1])
+    if axis.log:
+        return low * (low / high) ** margin, high * (high / low) ** margin
+    return low - margin * (high - low), high + margin * (high - low)
 
 
-def _set_varied_axis(axes: Axes, side: str, item: VariedTarget, cells: Axis) -> None:
-    limits = (float(cells.edges[0]), float(cells.edges[-1]))
-    axes.set(**{f"{side}scale": "log" if cells.log else "linear", f"{side}lim": limits})
-    axis = {"x": axes.xaxis, "y": axes.yaxis}[side]
-    style.set_ticks(axis, style.log_ticks(limits, 6) if cells.log else style.linear_ticks(limits))
-    axis.set_label_text(cut(with_unit(item.label, item.unit), 44), parse_math=False)
+def _nominal(pair: Sequence[VariedTarget], *limits: tuple[float, float]) -> tuple[float, float] | None:
+    at = [item.nominal for item in pair if item.nominal is not None]
+    inside = [low <= value <= high for value, (low, high) in zip(at, limits, strict=False)]
+    return (at[0], at[1]) if len(at) == 2 and all(inside) else None
 
 
 def _draw_surface(
@@ -230,18 +217,18 @@ def _draw_surface(
     shape = (len(y.centres), len(x.centres))
     heights = found.quantiles[0].reshape(shape)
     axes.set_facecolor("white")
-    _hatch(axes, x, y, found.failed.reshape(shape), _FAILED)
-    _hatch(axes, x, y, found.undefined.reshape(shape), _UNDEFINED)
+    _hatch(axes, x, y, found.failed.reshape(shape), FAILED)
+    _hatch(axes, x, y, found.undefined.reshape(shape), UNDEFINED)
     known = heights[np.isfinite(heights)]
     if not known.size:
-        _note(axes, "no number in any cell")
+        note(axes, "no number in any cell")
         return
     norm, log, low_cut = _norm(known)
     mesh = axes.pcolormesh(
         x.edges, y.edges, np.ma.masked_invalid(heights), cmap=_COLOURS, norm=norm, zorder=2
     )
     if _same(known):
-        _note(axes, _everywhere(known, item))
+        note(axes, _everywhere(known, item))
         return
     _add_colour_bar(figure, axes, mesh, item, log, low_cut)
     if not smooth:
@@ -270,14 +257,20 @@ def _draw_contours(axes: Axes, x: Axis, y: Axis, heights: np.ndarray, norm: Norm
     if not limits[0] < limits[1]:
         return
     ticks = style.log_ticks(limits, 7) if log else style.linear_ticks(limits)
-    levels = [level for level in ticks if limits[0] < level < limits[1]]
+    # Not at the very ends: a contour round what is flat but for rounding means nothing.
+    margin = 1e-6 * (limits[1] - limits[0])
+    levels = [level for level in ticks if limits[0] + margin < level < limits[1] - margin]
     if not levels:
         return
     colours = ["white" if norm(level) < 0.62 else style.INK for level in levels]
     lines = axes.contour(
         x.centres, y.centres, np.ma.masked_invalid(heights), levels, colors=colours, linewidths=1.1, zorder=3
     )
-    axes.clabel(lines, fmt=style.plain_number, fontsize=9)
+    to_axes = axes.transData + axes.transAxes.inverted()
+    for text in axes.clabel(lines, fmt=style.plain_number, fontsize=9):
+        # A label that the edge of the panel would cut is left out; the colour bar says the level.
+        across, up = to_axes.transform(text.get_position())
+        text.set_visible(bool(0.05 < across < 0.95 and 0.05 < up < 0.95))
 
 
 def _smoothed(heights: np.ndarray) -> np.ndarray:
@@ -302,91 +295,4 @@ def _hatch(axes: Axes, x: Axis, y: Axis, mask: np.ndarray, pattern: str) -> None
         for a, b in runs(mask[row])
     ]
     if boxes:
-        look: dict[str, Any] = {"facecolors": _GAP, "edgecolors": _GAP_INK, "linewidths": 0.0, "zorder": 1.5}
-        axes.add_collection(PolyCollection(boxes, hatch=pattern, **look), autolim=False)
-
-
-def _note(axes: Axes, text: str) -> None:
-    look: dict[str, Any] = {"boxstyle": "round,pad=0.35", "fc": "white", "ec": "none", "alpha": 0.9}
-    axes.text(
-        0.5,
-        0.5,
-        text,
-        transform=axes.transAxes,
-        ha="center",
-        va="center",
-        bbox=look,
-        zorder=7,
-        parse_math=False,
-    )
-
-
-def _lines(ds: xr.Dataset, item: VariedTarget, column: np.ndarray, rows: np.ndarray | None) -> Figure:
-    few = len(np.unique(column)) <= _MOST_POINTS
-    x = unique_axis(column) if few else _equal_counts(column)
-    items, unshown = shown_metrics(ds)
-    done = done_draws(ds, rows)
-    found = [
-        gather(x.place, len(x.centres), read_draws(ds, each.variable, rows), done, (0.05, 0.5, 0.95))
-        for each in items
-    ]
-    banded = any(_has_band(each) for each in found) and few
-    caption = [draws_text(ds, "hatched" if any(each.failed.any() for each in found) else ""), unshown]
-    caption.append("line: median, band: 5 to 95 % of the draws at a value" if banded else "")
-    caption.append("dotted: no such number" if any(each.undefined.any() for each in found) else "")
-    inside = item.nominal is not None and x.edges[0] <= item.nominal <= x.edges[-1]
-    caption.append("dashed: the nominal value" if inside else "")
-    columns = 2 if len(items) < 5 else 3
-    figure, frames = sheet(
-        ds, f"metrics over {item.label}", caption, len(items), columns, PanelSize(3.7, 2.6, left=0.95)
-    )
-    for axes, metric, each in zip(frames, items, found, strict=True):
-        set_title(axes, metric.label)
-        _set_varied_axis(axes, "x", item, x)
-        log = _draw_line(axes, x, each, banded)
-        unit = metric.unit if with_unit("", metric.unit) else ""
-        axes.set_ylabel(f"{cut(unit, 24)} {'(log scale)' * log}".strip(), parse_math=False)
-        if inside:
-            axes.axvline(float(item.nominal), color=style.GREY, lw=1.2, ls=(0, (4, 3)), zorder=2)  # type: ignore[arg-type]
-    return figure
-
-
-def _equal_counts(values: np.ndarray) -> Axis:
-    # Steps of equally many draws, so narrow that within one the metric hardly changes.
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, _MOST_POINTS + 1)))
-    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
-    return Axis(edges, 0.5 * (edges[1:] + edges[:-1]), place, spreads_by_factors(values))
-
-
-def _has_band(found: Gathered) -> bool:
-    low, middle, high = found.quantiles
-    return bool(np.any(high - low > 1e-6 * np.abs(middle)))
-
-
-def _draw_line(axes: Axes, x: Axis, found: Gathered, banded: bool) -> bool:
-    # Returns whether the y axis is logarithmic.
-    low, middle, high = found.quantiles
-    for mask, pattern in ((found.failed, _FAILED), (found.undefined, _UNDEFINED)):
-        for a, b in runs(mask):
-            look: dict[str, Any] = {"fc": _GAP, "ec": _GAP_INK, "lw": 0.0, "hatch": pattern}
-            axes.axvspan(x.edges[a], x.edges[b], zorder=0.5, **look)
-    known = found.quantiles[np.isfinite(found.quantiles)]
-    if not known.size:
-        _note(axes, "no number at any value")
-        style.set_ticks(axes.yaxis, [])
-        return False
-    axes.grid(axis="y", zorder=0)
-    log = bool(known.min() > 0 and known.max() > 10 * known.min())
-    if log:
-        style.set_log_axis(axes, style.log_limits([known], least_factor=4.0))
-    else:
-        span = float(np.ptp(known))
-        margin = 0.08 * span if span > 1e-9 * np.max(np.abs(known)) else 0.1 * (abs(float(known[0])) or 1.0)
-        limits = (float(known.min()) - margin, float(known.max()) + margin)
-        axes.set_ylim(*limits)
-        style.set_ticks(axes.yaxis, style.linear_ticks(limits))
-    if banded:
-        axes.fill_between(x.centres, low, high, color=style.COLOURS[0], alpha=0.25, lw=0, zorder=2)
-    alone = np.isfinite(middle).sum() <= 40
-    axes.plot(x.centres, middle, color=style.COLOURS[0], marker="o" if alone else "", ms=4, zorder=3)
-    return log
+        axes.add_collection(PolyCollection(boxes, hatch=pattern, zorder=1.5, **GAP), autolim=False)

@@ -105,6 +105,8 @@ def _why_none(part: pd.DataFrame, saltelli: bool) -> str:
     width = part["target"].nunique() + 2
     if saltelli and used < LEAST_BLOCKS * width:
         return f"too few draws: {used // width} whole blocks, {LEAST_BLOCKS} are needed"
+    if not used:
+        return "no draw has such a number"
     if used < 4:
         return f"too few draws: {used}"
     return "nothing moves it: the same in all draws, or no quantity by itself"
