@@ -35,16 +35,18 @@ def check_sweep(found: ConfigFindings, values: dict[str, Any]) -> None:
     if not isinstance(table, dict):
         return
     entries = _entries(table, "vary", VarySpec)
+    chosen = partly_read(SweepSpec, table, ("design",))
     sweep = partly_read(SweepSpec, table, ("design", "draws", "file"))
     if not table.get("vary"):
         found.refuse("the sweep does not say what varies", ("sweep",), f"write {_EXAMPLE}")
     _check_twice(found, entries)
-    if sweep is not None:
+    if chosen is not None:
         for path, vary in entries:
-            _check_entry(found, path, vary, sweep.design)
+            _check_entry(found, path, vary, chosen.design)
+        _check_correlations(found, table, chosen.design, entries)
+    if sweep is not None:
         _check_draws(found, sweep, entries, complete=len(entries) == len(table.get("vary", [])))
         _check_file(found, sweep)
-        _check_correlations(found, table, sweep, entries)
     _check_kept(found, table)
 
 
@@ -186,14 +188,14 @@ def _check_file(found: ConfigFindings, sweep: SweepSpec) -> None:
 
 
 def _check_correlations(
-    found: ConfigFindings, table: dict[str, Any], sweep: SweepSpec, entries: list[tuple[KeyPath, VarySpec]]
+    found: ConfigFindings, table: dict[str, Any], design: str, entries: list[tuple[KeyPath, VarySpec]]
 ) -> None:
     pairs = _entries(table, "correlation", CorrelationSpec)
-    if pairs and sweep.design in ("grid", "saltelli", *_LISTED):
+    if pairs and design in ("grid", "saltelli", *_LISTED):
         hint = "leave it out, or write design = " + '"sobol", "latin-hypercube" or "random"'
-        if sweep.design in _LISTED:
+        if design in _LISTED:
             hint = "leave it out: the draws in the file are correlated as they are"
-        found.refuse(f"the design {sweep.design} takes no correlation", ("sweep", "correlation"), hint)
+        found.refuse(f"the design {design} takes no correlation", ("sweep", "correlation"), hint)
         return
     targets = [vary.target for _, vary in entries]
     used: dict[frozenset[str], KeyPath] = {}

@@ -20,8 +20,9 @@ from ..units import factor
 MAX_TABLE_BYTES = 4_000_000_000
 #: A header of more characters is none.
 _MAX_HEADER = 10_000_000
-#: Cells of one column whose faults are listed.
-_MOST_CELLS = 20
+#: Cells whose faults are listed.
+_MOST_CELLS = 40
+_SAVE = "save it as CSV in UTF-8"
 
 Draws = Float[np.ndarray, "draw quantity"]
 
@@ -53,35 +54,59 @@ def read_listed_draws(sweep: SweepSpec, path: Path, targets: Sequence[Target]) -
 
 
 def _read_table(path: Path, targets: Sequence[Target]) -> Draws:
-    import pandas as pd
-
-    _check_columns(path, _header(path, targets), targets)
+    names = _header(path, targets)
+    _check_columns(path, names, targets)
     try:
         with warnings.catch_warnings():
-            # Rows that are longer than the header are a warning to pandas.
-            warnings.simplefilter("error")
-            frame = pd.read_csv(
-                path,
-                keep_default_na=False,
-                encoding="utf-8-sig",
-                skipinitialspace=True,
-                index_col=False,
-                float_precision="round_trip",
-                low_memory=False,
+            # A header without rows is a warning to NumPy.
+            warnings.simplefilter("ignore", UserWarning)
+            values = np.loadtxt(
+                path, delimiter=",", skiprows=1, comments=None, quotechar='"', ndmin=2, encoding="utf-8-sig"
             )
     except UnicodeDecodeError as error:
-        message = f"byte {error.start} is not UTF-8"
-        raise ConfigError(Problem(message, str(path), hint="save it as CSV in UTF-8")) from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
-        raise ConfigError(Problem(f"not CSV: {error}", str(path))) from error
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    if frame.empty:
+        raise ConfigError(Problem("the file is not UTF-8", str(path), hint=_SAVE)) from error
+    except ValueError as error:
+        raise ConfigError(_wrong_cells(path, names) or Problem(f"not CSV: {error}", str(path))) from error
+    if not values.size:
         raise ConfigError(Problem("the table has a header and no rows", str(path)))
+    if values.shape[1] != len(names) or not np.isfinite(values).all():
+        raise ConfigError(_wrong_cells(path, names) or Problem("not CSV", str(path)))
+    return np.stack([values[:, names.index(target.text)] for target in targets], axis=1)
+
+
+def _wrong_cells(path: Path, names: list[str]) -> list[Problem]:
+    # Every cell that is no number and every row of another length, with its line; the first of many.
     problems: list[Problem] = []
-    columns = [_numbers(path, target.text, frame[target.text].to_numpy(), problems) for target in targets]
-    if problems:
-        raise ConfigError(problems)
-    return np.stack(columns, axis=1)
+    hidden = row = 0
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = csv.reader(stream)
+        next(rows, None)
+        for cells in rows:
+            if not any(cell.strip() for cell in cells):
+                continue
+            row += 1
+            found: list[tuple[str | None, str]] = []
+            if len(cells) != len(names):
+                found.append((None, f"{len(cells)} cells, and the header has {len(names)}"))
+            for name, cell in zip(names, cells, strict=False):
+                if not math.isfinite(_number(cell)):
+                    text = cell.strip()[:60]
+                    found.append((name, f'"{text}" is not a finite number' if text else "the cell is empty"))
+            shown = found[: max(0, _MOST_CELLS - len(problems))]
+            hidden += len(found) - len(shown)
+            problems += [
+                Problem(f"row {row}: {what}", str(path), rows.line_num, name) for name, what in shown
+            ]
+    if hidden:
+        problems.append(Problem(f"and {hidden:,} more cells", str(path)))
+    return problems
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
 
 
 def _header(path: Path, targets: Sequence[Target]) -> list[str]:
@@ -117,30 +142,6 @@ def _check_columns(path: Path, names: list[str], targets: Sequence[Target]) -> N
         problems.append(Problem(f'column "{name}" does not vary in this sweep', str(path), 1, name, hint))
     if problems:
         raise ConfigError(problems)
-
-
-def _numbers(path: Path, name: str, cells: np.ndarray, problems: list[Problem]) -> np.ndarray:
-    if cells.dtype.kind in "iuf":
-        numbers = cells.astype(np.float64)
-    else:
-        numbers = np.array([_number(str(cell)) for cell in cells])
-    wrong = np.flatnonzero(~np.isfinite(numbers))
-    for row in wrong[:_MOST_CELLS]:
-        cell = str(cells[row]).strip()
-        message = f'"{cell}" is not a finite number' if cell else "the cell is empty"
-        problems.append(Problem(f"row {row + 1}: {message}", str(path), None, name))
-    if len(wrong) > _MOST_CELLS:
-        problems.append(
-            Problem(f"and {len(wrong) - _MOST_CELLS:,} more cells of this column", str(path), None, name)
-        )
-    return numbers
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
 
 
 def _read_posterior(
