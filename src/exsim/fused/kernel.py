@@ -16,6 +16,7 @@ from typing import Any
 from ..jax_setup import eqx, jax, jnp
 from ..lanes.scaled_time import SMALLEST_STEP
 from ..solving import Status
+from .contracting import contracted, fuse_on_gpu
 from .preparing import System
 from .recording import KeepMetrics, KeepStates
 from .stepping import Block, Slopes, between, squared_error, step_factor, try_step
@@ -87,20 +88,21 @@ class _Solve:
         # One step of every lane that has not ended; the others make it too, and drop it.
         running = lanes.status == _RUNNING
         edge = self.row(self.here.edges, lanes.segment + 1)
-        inputs = self.inputs(lanes.segment)
+        inputs, constants = self.inputs(lanes.segment), self.constants()
         lands = lanes.wanted >= edge - lanes.time
         length = jnp.where(lands, edge - lanes.time, lanes.wanted)
         time = jnp.where(lands, edge, lanes.time + length)
-        states, slopes = try_step(partial(self.rates, inputs), lanes.time, length, lanes.states)
-        rtol, atol = self.here.tolerances[0, 0], self.here.tolerances[1, 0]
-        square = squared_error(length, lanes.states, states, slopes, rtol, atol)
+        tolerances = self.here.tolerances[0, 0], self.here.tolerances[1, 0]
+        attempt = (lanes.time, length, lanes.states, inputs, constants, tolerances)
+        states, slopes, square = self.fused(self.attempt)(*attempt)
         # Not "too large": what is no number is neither smaller nor larger.
         good = running & (square < 1.0)
 
         def values_at(time: Any) -> tuple[Any, ...]:
             share = (time - lanes.time) / jnp.where(length > 0, length, 1.0)
             share = jnp.minimum(jnp.maximum(share, 0.0), 1.0)
-            return self.recorded(time, inputs, between(share, length, lanes.states, slopes))
+            values = self.fused(between)(share, length, lanes.states, slopes)
+            return self.recorded(time, inputs, constants, values)
 
         output, carried = self.take_outputs(lanes, good, lands, time, values_at)
         proposed = length * step_factor(square, good)
@@ -117,7 +119,7 @@ class _Solve:
         status = jnp.where(ended, int(Status.DONE), status)
         states = tuple(jnp.where(good, new, old) for new, old in zip(states, lanes.states, strict=True))
         return _Lanes(
-            states=self.jumped(segment, entered, states),
+            states=self.jumped(segment, entered, constants, states),
             time=jnp.where(good, time, lanes.time),
             wanted=jnp.where(running, wanted, lanes.wanted),
             segment=segment,
@@ -127,6 +129,21 @@ class _Solve:
             rejected_steps=lanes.rejected_steps + jnp.where(running & ~good, 1, 0),
             carried=carried,
         )
+
+    def fused(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return contracted(function, fuse_on_gpu) if self.system.contract else function
+
+    def attempt(
+        self,
+        time: Any,
+        length: Any,
+        states: Block,
+        inputs: Block,
+        constants: dict[str, Any],
+        tolerances: tuple[Any, Any],
+    ) -> tuple[Block, Slopes, Any]:
+        new, slopes = try_step(partial(self.rates, inputs, constants), time, length, states)
+        return new, slopes, squared_error(length, states, new, slopes, *tolerances)
 
     def take_outputs(
         self, lanes: _Lanes, good: Any, lands: Any, time: Any, values_at: Callable[[Any], tuple[Any, ...]]
@@ -154,20 +171,20 @@ class _Solve:
         output, _, carried = jax.lax.while_loop(lambda now: jnp.max(now[1]) > 0, take, start)
         return output, carried
 
-    def rates(self, inputs: Block, time: Any, states: Block) -> Slopes:
-        found = self.system.model.derivative(jnp, time, inputs, states, self.constants())
+    def rates(self, inputs: Block, constants: dict[str, Any], time: Any, states: Block) -> Slopes:
+        found = self.system.model.derivative(jnp, time, inputs, states, constants)
         return tuple(
             None if isinstance(rate, float) and rate == 0.0 else _lane_vector(rate, time) for rate in found
         )
 
-    def recorded(self, time: Any, inputs: Block, states: Block) -> tuple[Any, ...]:
+    def recorded(self, time: Any, inputs: Block, constants: dict[str, Any], states: Block) -> tuple[Any, ...]:
         model = self.system.model
         found = dict(zip(model.state_ids, states, strict=True))
         if not set(self.system.recorded) <= set(found):
-            found |= model.computed(jnp, time, inputs, states, self.constants())
+            found |= model.computed(jnp, time, inputs, states, constants)
         return tuple(_lane_vector(found[id], time) for id in self.system.recorded)
 
-    def jumped(self, segment: Any, entered: Any, states: Block) -> Block:
+    def jumped(self, segment: Any, entered: Any, constants: dict[str, Any], states: Block) -> Block:
         # What happens at the start of a segment, for the lanes that have just entered one.
         new = list(states)
         for number, doses in zip(self.system.dosed, self.here.doses, strict=True):
@@ -176,7 +193,7 @@ class _Solve:
         if not model.spec.events:
             return tuple(new)
         event = jnp.where(entered, self.row(self.here.event, segment), -1)
-        time, inputs, constants = self.row(self.here.edges, segment), self.inputs(segment), self.constants()
+        time, inputs = self.row(self.here.edges, segment), self.inputs(segment)
         for number in range(len(model.spec.events)):
             after = model.assigned(jnp, number, time, inputs, new, constants)
             fires = event == number
@@ -195,7 +212,7 @@ class _Solve:
         return tuple(self.row(levels, segment) for levels in self.here.inputs)
 
     def constants(self) -> dict[str, Any]:
-        # Read anew at each use: the compiler keeps those for which it has registers.
+        # Read anew in every step: a GPU has no registers to keep them all, and its cache is near.
         held = {id: self.here.constants[row, :] for row, id in enumerate(self.system.held)}
         return dict(self.system.literals) | held
 

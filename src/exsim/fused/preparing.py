@@ -27,6 +27,8 @@ class System:
     literals: tuple[tuple[str, float], ...]
     #: Numbers of the states that are ever dosed, in the order of `Operands.doses`.
     dosed: tuple[int, ...]
+    #: True to fuse products with sums, by an instruction that only a GPU has.
+    contract: bool
 
 
 def prepare(
@@ -36,6 +38,7 @@ def prepare(
     times_h: OverTime,
     tolerances: Float[Array, "2"],
     recorded: tuple[str, ...],
+    contract: bool,
 ) -> tuple[System, Operands]:
     """Return what the kernel knows, and its tables; those that the lanes share have a last axis of 1."""
     dtype, lanes = parameters.dtype, parameters.shape[1]
@@ -60,7 +63,7 @@ def prepare(
     )
     literals = tuple((id, constants[id]) for id in used if isinstance(constants[id], bool | float))
     dosed = tuple(model.state_ids.index(id) for id in schedule.doses)
-    return System(model, recorded, held, literals, dosed), operands
+    return System(model, recorded, held, literals, dosed, contract), operands
 
 
 def pad_lanes(operands: Operands, count: int) -> Operands:

@@ -216,7 +216,9 @@ def _integrate(
 ) -> Results:
     lanes = parameters.shape[1]
     padded = -(-lanes // plan.block) * plan.block
-    system, operands = prepare(plan.model, protocol, parameters, times_h, tolerances, plan.recorded)
+    system, operands = prepare(
+        plan.model, protocol, parameters, times_h, tolerances, plan.recorded, contract=not plan.interpret
+    )
     kept = plan.recorder.shape(len(plan.recorded), len(times_h))
     counts = jax.ShapeDtypeStruct((padded,), jnp.int32)
     results = Results(
