@@ -270,7 +270,7 @@ def _draw_contours(axes: Axes, x: Axis, y: Axis, heights: np.ndarray, norm: Norm
     for text in axes.clabel(lines, fmt=style.plain_number, fontsize=9):
         # A label that the edge of the panel would cut is left out; the colour bar says the level.
         across, up = to_axes.transform(text.get_position())
-        text.set_visible(bool(0.05 < across < 0.95 and 0.05 < up < 0.95))
+        text.set_visible(bool(0.03 < across < 0.97 and 0.03 < up < 0.97))
 
 
 def _smoothed(heights: np.ndarray) -> np.ndarray:
