@@ -34,8 +34,9 @@ def test_il6_axis_lowers_for_cuda_as_one_triton_kernel(marathon, precision, anal
     assert text.count("custom_call @__gpu$xla.gpu.triton") == 1
     assert 'name = "fused_solve"' in text
     assert "grid_x = 4 " in text
-    numbers = {"f64", "f32"} & {word for word in ("f64", "f32") if f"128x{word}>" in text}
-    assert numbers == {"f64" if precision is np.float64 else "f32"}
+    word = "f64" if precision is np.float64 else "f32"
+    assert f"fma.rn.{word}" in text
+    assert ("f64" in text) == (precision is np.float64)
 
 
 @pytest.mark.slow
