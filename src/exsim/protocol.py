@@ -7,8 +7,8 @@ edges in time, the value of every input between them, and what jumps at each edg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -18,26 +18,27 @@ from .intensity import intensity_fraction
 from .jax_setup import eqx, jnp
 from .model import Model
 from .model_spec import ModalityCard, ModelCard
-from .shapes import Edges, OverTime, PerSegment, Scalar, SegmentNumbers
-from .spec import BolusSpec, BoutSpec, Moment, RunSpec, SubjectSpec
+from .moments import Moment
+from .shapes import Edges, OverTime, PerLane, PerSegment, Scalar, SegmentNumbers
+from .spec import BolusSpec, BoutSpec, RunSpec, SubjectSpec
 from .units import Quantity
 
 
 class Bout(eqx.Module):
     """One bout, all its repetitions and intervals; what it drives while muscle works."""
 
-    start_h: Scalar
-    duration_h: Scalar
+    start_h: PerLane
+    duration_h: PerLane
     #: Work and rest of one interval; 0 rest and the whole duration for a continuous bout.
-    rest_h: Scalar
-    every_h: Scalar
+    rest_h: PerLane
+    every_h: PerLane
     #: Levels by driver name: intensity, whole_body_intensity, active_muscle (kg), eccentric_load.
-    levels: dict[str, Scalar]
+    levels: dict[str, PerLane]
     intervals: int = eqx.field(static=True, default=1)
     times: int = eqx.field(static=True, default=1)
     modality: str = eqx.field(static=True, default="running")
 
-    def windows(self) -> list[tuple[Scalar, Scalar]]:
+    def windows(self) -> list[tuple[PerLane, PerLane]]:
         """Return (start, stop) in hours of every stretch of work."""
         work = (self.duration_h - (self.intervals - 1) * self.rest_h) / self.intervals
         starts = [
@@ -47,13 +48,13 @@ class Bout(eqx.Module):
         ]
         return [(start, start + work) for start in starts]
 
-    def repetitions(self) -> list[tuple[Scalar, Scalar]]:
+    def repetitions(self) -> list[tuple[PerLane, PerLane]]:
         """Return (start, end) in hours of every repetition, rests between intervals included."""
         starts = [self.start_h + repeat * self.every_h for repeat in range(self.times)]
         return [(start, start + self.duration_h) for start in starts]
 
     @property
-    def end_h(self) -> Scalar:
+    def end_h(self) -> PerLane:
         """End of the last repetition, hours."""
         return self.start_h + (self.times - 1) * self.every_h + self.duration_h
 
@@ -61,10 +62,10 @@ class Bout(eqx.Module):
 class Infusion(eqx.Module):
     """One input held at a level for a while: an infusion, or carbohydrate taken."""
 
-    start_h: Scalar
-    duration_h: Scalar
+    start_h: PerLane
+    duration_h: PerLane
     #: In the unit of the input, or that times or over kg of body mass.
-    level: Scalar
+    level: PerLane
     input: str = eqx.field(static=True)
     #: Power of the body mass in kg that the level is multiplied with.
     mass_power: int = eqx.field(static=True, default=0)
@@ -75,9 +76,9 @@ class Infusion(eqx.Module):
 class Bolus(eqx.Module):
     """A dose that raises one state at once."""
 
-    time_h: Scalar
+    time_h: PerLane
     #: In the unit of the state, or that times or over kg of body mass.
-    amount: Scalar
+    amount: PerLane
     state: str = eqx.field(static=True)
     #: Power of the body mass in kg that the amount is multiplied with.
     mass_power: int = eqx.field(static=True, default=0)
@@ -85,19 +86,18 @@ class Bolus(eqx.Module):
 
 
 class Protocol(eqx.Module):
-    """All that is done to the subject, as numbers. Its leaves can be traced."""
+    """All that is done to the subject, as numbers. Its leaves can be traced; each may be one a lane."""
 
     bouts: tuple[Bout, ...] = ()
     infusions: tuple[Infusion, ...] = ()
     boluses: tuple[Bolus, ...] = ()
 
     @property
-    def end_h(self) -> Scalar:
+    def end_h(self) -> PerLane:
         """End of the last bout, hours (0 without a bout)."""
-        ends = [bout.end_h for bout in self.bouts]
-        return max(ends) if len(ends) == 1 else _largest(ends)
+        return reduce(jnp.maximum, [bout.end_h for bout in self.bouts]) if self.bouts else 0.0
 
-    def window(self, infusion: Infusion) -> tuple[Scalar, Scalar]:
+    def window(self, infusion: Infusion) -> tuple[PerLane, PerLane]:
         """Return (start, stop) in hours of an infusion or intake of this protocol."""
         start = infusion.start_h + (self.end_h if infusion.after_end else 0.0)
         return start, start + infusion.duration_h
@@ -105,10 +105,6 @@ class Protocol(eqx.Module):
     def without_names(self) -> Protocol:
         """Return the same protocol with no word on the modality: one program serves them all."""
         return replace(self, bouts=tuple(replace(bout, modality="") for bout in self.bouts))
-
-
-def _largest(values: Sequence[Scalar]) -> Scalar:
-    return jnp.max(jnp.stack([jnp.asarray(value) for value in values])) if values else 0.0
 
 
 class Schedule(eqx.Module):
@@ -124,7 +120,7 @@ class Schedule(eqx.Module):
     #: What is added at the start of each segment, for each state that is ever dosed.
     doses: dict[str, PerSegment]
     #: Number of the event at the start of the segment, -1 for none.
-    event: Int[Array, "segment"]
+    event: Int[Array, "segment *lane"]
 
     @property
     def segments(self) -> int:
@@ -134,7 +130,8 @@ class Schedule(eqx.Module):
     def scaled(self, time: OverTime) -> OverTime:
         """Return model times as tau in [0, segments]: segment number plus share of the segment.
 
-        A time on an edge where a state jumps lies just behind it, so that it has jumped.
+        A time on an edge where a state jumps lies just behind it, so that it has jumped. For edges
+        that all lanes share.
         """
         segment = self.segment_of(time)
         start, width = self.edges[segment], self.edges[segment + 1] - self.edges[segment]
@@ -148,7 +145,8 @@ class Schedule(eqx.Module):
         # Whether a state jumps at the start of each segment.
         jumps = self.event >= 0
         for dose in self.doses.values():
-            jumps = jumps | (dose != 0)
+            lanes = tuple(range(1, dose.ndim))
+            jumps = jumps | jnp.any(dose != 0, axis=lanes)
         return jumps
 
     def segment_of(self, time: OverTime) -> SegmentNumbers:
@@ -185,10 +183,11 @@ def build_schedule(
     times = [jnp.zeros_like(last), *(jnp.asarray(t) * per_hour for t in hours)]
     times += [jnp.asarray(t, last.dtype) for t in (*event_times, *switch_times)]
     times.append(last)
-    raw = jnp.stack([t.astype(last.dtype) for t in times])
-    order = jnp.argsort(jnp.clip(raw, 0.0, last), stable=True)
+    raw = jnp.stack(jnp.broadcast_arrays(*(t.astype(last.dtype) for t in times)))
+    inside = jnp.clip(raw, 0.0, last)
+    order = jnp.argsort(inside, axis=0, stable=True)
     # Whatever else falls on the two ends, they stay first and last.
-    edges = jnp.clip(raw, 0.0, last)[order]
+    edges = jnp.take_along_axis(inside, order, axis=0)
     middle = 0.5 * (edges[1:] + edges[:-1])
     starting = order[:-1]
 
@@ -196,30 +195,29 @@ def build_schedule(
     first_event = first_bolus + len(bolus_times)
     inputs = _levels(model, raw, len(starts), window_levels, middle)
     inputs += [jnp.where(middle >= time, 1.0, 0.0).astype(last.dtype) for time in switch_times]
-    fires = _firing(model, raw, first_event, last)
-    number = starting - first_event
-    is_event = (number >= 0) & (number < len(event_times))
-    event = jnp.where(is_event & fires[jnp.clip(number, 0, len(event_times))], number, -1)
+    event = jnp.full(starting.shape, -1)
+    for number, fires in enumerate(_firing(model, raw, first_event, last)):
+        event = jnp.where((starting == first_event + number) & fires, number, event)
     return Schedule(edges, tuple(inputs), _doses(protocol, raw, first_bolus, starting, mass), event)
 
 
-def _body_mass_kg(model: Model, constants: dict[str, Array]) -> Scalar:
+def _body_mass_kg(model: Model, constants: dict[str, Array]) -> PerLane:
     subject = {} if model.spec.card is None else dict(model.spec.card.subject)
     return constants[subject["body_mass"]] if "body_mass" in subject else jnp.nan
 
 
 def _windows(
-    model: Model, protocol: Protocol, mass_kg: Scalar
-) -> tuple[list[Scalar], list[Scalar], list[dict[str, Scalar]]]:
+    model: Model, protocol: Protocol, mass_kg: PerLane
+) -> tuple[list[PerLane], list[PerLane], list[dict[str, PerLane]]]:
     # Every stretch of time in which something is held: start, stop, {input id: level}.
     drivers = (
         {}
         if model.spec.card is None
         else {d.driver: d.input for d in model.spec.card.drivers if not d.target}
     )
-    starts: list[Scalar] = []
-    stops: list[Scalar] = []
-    levels: list[dict[str, Scalar]] = []
+    starts: list[PerLane] = []
+    stops: list[PerLane] = []
+    levels: list[dict[str, PerLane]] = []
     for bout in protocol.bouts:
         driven = {drivers[name]: level for name, level in bout.levels.items() if name in drivers}
         for start, stop in bout.windows():
@@ -230,50 +228,61 @@ def _windows(
         start, stop = protocol.window(infusion)
         starts.append(start)
         stops.append(stop)
-        levels.append({infusion.input: infusion.level * mass_kg**infusion.mass_power})
+        levels.append({infusion.input: _per_mass(infusion.level, mass_kg, infusion.mass_power)})
     return starts, stops, levels
+
+
+def _per_mass(amount: PerLane, mass_kg: PerLane, power: int) -> PerLane:
+    return amount * mass_kg**power if power else amount
 
 
 def _levels(
     model: Model,
-    raw: Float[Array, "slot"],
+    raw: Float[Array, "slot *lane"],
     windows: int,
-    levels: list[dict[str, Scalar]],
+    levels: list[dict[str, PerLane]],
     middle: PerSegment,
 ) -> list[PerSegment]:
     start, stop = raw[1 : 1 + windows, None], raw[1 + windows : 1 + 2 * windows, None]
     held = (start <= middle) & (middle < stop)
     result = []
     for item in model.spec.inputs:
-        amounts = [jnp.asarray(level.get(item.id, 0.0), raw.dtype) for level in levels]
-        column = jnp.stack(amounts)[:, None] if amounts else jnp.zeros((0, 1), raw.dtype)
-        result.append(jnp.sum(jnp.where(held, column, 0.0), axis=0))
+        level = jnp.zeros_like(middle)
+        for window, driven in enumerate(levels):
+            if item.id in driven:
+                amount = jnp.asarray(driven[item.id], raw.dtype)
+                level = level + _where(held[window], amount)
+        result.append(level)
     return result
+
+
+def _where(held: Array, amount: Array) -> Array:
+    """Return an amount (one, or one a lane) on the segments on which it is held, else 0."""
+    missing = amount.ndim - (held.ndim - 1)
+    return jnp.where(held.reshape(held.shape + (1,) * missing), amount, 0.0)
 
 
 def _doses(
     protocol: Protocol,
-    raw: Float[Array, "slot"],
+    raw: Float[Array, "slot *lane"],
     first: int,
-    starting: Int[Array, "segment"],
-    mass_kg: Scalar,
+    starting: Int[Array, "segment *lane"],
+    mass_kg: PerLane,
 ) -> dict[str, PerSegment]:
-    doses = {bolus.state: jnp.zeros(starting.shape, raw.dtype) for bolus in protocol.boluses}
+    doses: dict[str, Array] = {}
     for number, bolus in enumerate(protocol.boluses):
         here = (starting == first + number) & (raw[first + number] <= raw[-1]) & (raw[first + number] >= 0)
-        doses[bolus.state] = doses[bolus.state] + jnp.where(
-            here, bolus.amount * mass_kg**bolus.mass_power, 0.0
-        )
+        dose = _where(here, jnp.asarray(_per_mass(bolus.amount, mass_kg, bolus.mass_power), raw.dtype))
+        doses[bolus.state] = doses[bolus.state] + dose if bolus.state in doses else dose
     return doses
 
 
-def _firing(model: Model, raw: Float[Array, "slot"], first: int, last: Scalar) -> Array:
+def _firing(model: Model, raw: Float[Array, "slot *lane"], first: int, last: Scalar) -> list[Array]:
     # An event fires inside the simulation; at or before its start only where SBML says so.
-    fires = [
+    return [
         (raw[first + number] <= last) & ((raw[first + number] > 0) | event.fires_at_start)
         for number, event in enumerate(model.spec.events)
     ]
-    return jnp.stack([*fires, jnp.asarray(False)])
 
 
 def compile_protocol(spec: RunSpec, model: Model) -> Protocol:

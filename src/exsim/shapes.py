@@ -7,12 +7,16 @@ from jaxtyping import Array, Float, Int
 
 #: A number that may be traced.
 Scalar = Float[Array, ""] | float
+#: A number of a protocol: one for all lanes, or one a lane.
+PerLane = Float[Array, "*lane"] | Float[np.ndarray, "*lane"] | float
 #: Values at output times.
 OverTime = Float[Array, "time"]
+#: Output times in hours, or one column of them a lane.
+OutputHours = Float[Array, "time *lane"] | Float[np.ndarray, "time *lane"]
 #: Edges of a protocol, in order.
-Edges = Float[Array, "edge"]
+Edges = Float[Array, "edge *lane"]
 #: One value for each stretch between two edges.
-PerSegment = Float[Array, "segment"]
+PerSegment = Float[Array, "segment *lane"]
 #: Which segment, for each output time.
 SegmentNumbers = Int[Array, "time"]
 #: The parameters of a model, in its order, of one solve or of many as lanes, and output times: NumPy or JAX.

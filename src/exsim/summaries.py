@@ -138,6 +138,17 @@ def time_back_to_baseline(
     return xp.where(known, waited, xp.nan)
 
 
+def time_above(time: Values, values: Values, threshold: float) -> Values:
+    """Return for how many hours the curve is above a threshold; crossings are interpolated."""
+    xp = values.__array_namespace__()
+    above = values - threshold
+    low, high = xp.minimum(above[1:], above[:-1]), xp.maximum(above[1:], above[:-1])
+    rise = xp.where(high > low, high - low, 1.0)
+    share = xp.where(low >= 0, xp.where(high > 0, 1.0, 0.0), xp.where(high > 0, high / rise, 0.0))
+    hours = xp.sum(share * _like(time[1:] - time[:-1], above[1:]), axis=0)
+    return xp.where(xp.any(xp.isnan(values), axis=0), xp.nan, hours)
+
+
 def _like(time: Values, values: Values) -> Values:
     # (time,) -> (time, 1, ..., 1), broadcast over the lanes.
     xp = values.__array_namespace__()

@@ -13,7 +13,7 @@ import pytest
 
 from exsim.lanes import LANES, ONE_VECTOR, InScaledTime, StateForm, Timeline
 from exsim.protocol import build_schedule
-from exsim.solving import _terms
+from exsim.integrating import terms
 
 ORDER = 5.0
 START_H, DURATION_H, UNTIL_H = 0.7, 3.43, 5.0
@@ -70,7 +70,7 @@ def _at_end(form: StateForm, solution: diffrax.Solution) -> jax.Array:
 
 def _with_step_points(axis: Any, form: StateForm = ONE_VECTOR) -> Any:
     """Return the states at the end as a function of the number of steps a segment."""
-    timeline, (derivative, jump) = _timeline(axis), _terms(axis.model, form)
+    timeline, (derivative, jump) = _timeline(axis), terms(axis.model, form)
 
     @jax.jit
     def at_end(count: jax.Array) -> jax.Array:

@@ -2,15 +2,20 @@
 
 from .compact_tsit5 import CompactTsit5
 from .forms import LANES, ONE_VECTOR, StateForm
+from .freezing import NOT_FINITE, STEP_TOO_SMALL, FreezingLanes, OfScaledErrors
 from .scaled_time import InScaledTime, SegmentController, States, Timeline, lane_norm
 from .tsit5 import LaneTsit5
 
 __all__ = [
     "LANES",
+    "NOT_FINITE",
     "ONE_VECTOR",
+    "STEP_TOO_SMALL",
     "CompactTsit5",
+    "FreezingLanes",
     "InScaledTime",
     "LaneTsit5",
+    "OfScaledErrors",
     "SegmentController",
     "StateForm",
     "States",

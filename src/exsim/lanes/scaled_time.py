@@ -8,7 +8,6 @@ and fitted, and a segment may have length 0. What jumps does so between segments
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeAlias
 
 from jaxtyping import Array
@@ -58,8 +57,8 @@ class Timeline(eqx.Module):
 class InScaledTime(diffrax.AbstractAdaptiveSolver):
     """Lets any solver step in scaled time and makes the jumps at the starts of segments.
 
-    `jump` gives the state after what happens at the start of a segment, (timeline, state) -> state;
-    None where no state ever jumps.
+    `jump` gives the state after what happens at the start of a segment, if this step is its first,
+    (timeline, whether it is, state) -> state; None where no state ever jumps.
     """
 
     solver: diffrax.AbstractSolver
@@ -99,7 +98,7 @@ class InScaledTime(diffrax.AbstractAdaptiveSolver):
         """Step from tau `t0` to tau `t1`, which lie in one segment, after what jumps at its start."""
         here = args.at(t0)
         if self.jump is not None:
-            y0 = jax.lax.cond(made_jump, partial(self.jump, here), lambda y: y, y0)
+            y0 = self.jump(here, made_jump, y0)
         start, end = here.time(t0), here.time(t1)
         if not isinstance(self.solver, diffrax.AbstractImplicitSolver):
             return self.solver.step(terms, start, end, y0, here, solver_state, made_jump)

@@ -1,0 +1,252 @@
+"""One block of draws, solved as groups of lanes by one compiled program and reduced on the device.
+
+A lane's last digits depend on the lanes beside it, since a group shares its steps. So a block is
+always the same 4096 draws, sorted and cut into groups by their own numbers alone: what a draw
+gives does not depend on how many blocks are solved, in which order, or where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .. import summaries
+from ..integrating import Status, integrate
+from ..jax_setup import eqx, jax, jnp
+from ..lanes import LANES, Timeline
+from ..model import Model
+from ..protocol import Protocol, Schedule, build_schedule
+from ..shapes import OutputHours
+from .measuring import Measure, OutputGrid, measure
+from .ordering import stiffness
+
+#: Draws of a block.
+BLOCK_DRAWS = 4096
+#: Lanes of a group that shares its steps: fewer waste the overhead of a step, more wait for each other.
+GROUP_LANES = 256
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """What is computed for every draw: all that a compiled program depends on but no number."""
+
+    model: Model
+    method: str
+    #: Steps shared in a group, or own for each lane.
+    shared_steps: bool
+    max_steps: int
+    #: Rows of the parameters that differ between draws.
+    varied: tuple[int, ...]
+    #: Ids of the states and rules that are observed.
+    observed: tuple[str, ...]
+    #: For each: whether its peak is a trough (see `exsim.summaries.falls`).
+    falling: tuple[bool, ...]
+    measures: tuple[Measure, ...]
+    #: Ids whose curves are kept at `BlockNumbers.curve_times_h`.
+    curves: tuple[str, ...]
+    #: Where the output times lie if the edges of the protocol differ between draws; None if they do not.
+    grid: OutputGrid | None
+    draws: int = BLOCK_DRAWS
+    width: int = GROUP_LANES
+
+
+class BlockNumbers(eqx.Module):
+    """The numbers of a block: one for all draws, or one a draw along the last axis."""
+
+    #: All parameters of the model, and those that vary, (row, draw).
+    parameters: Float[Array, "parameter"]
+    varied: Float[Array, "varied draw"]
+    protocol: Protocol
+    #: How many draws of the block there are: what is behind them is padding.
+    count: Int[Array, ""]
+    #: Output times of metrics if all draws share them, hours, and the times of curves.
+    times_h: OutputHours
+    curve_times_h: OutputHours
+    until_h: Float[Array, ""]
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
+    #: A lane that alone needs shorter steps than this is frozen, hours.
+    lone_step_h: Float[Array, ""]
+
+
+@partial(jax.jit, static_argnums=0)
+def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
+    """Return what `task` asks for of every draw of a block, by name; shape (draw,) or (time, draw).
+
+    `status` holds `exsim.integrating.Status` and -1 behind `count`; `steps` the steps of the draw's
+    group. What belongs to a failed draw is NaN.
+    """
+    present = jnp.arange(task.draws) < numbers.count
+    order = jnp.argsort(jnp.where(present, _stiffness(task, numbers), jnp.inf), stable=True)
+    groups = jax.tree.map(lambda leaf: _grouped(task, leaf, order), _per_draw(numbers))
+
+    def solve_group(number: Array, results: dict[str, Array]) -> dict[str, Array]:
+        lanes = jax.tree.map(lambda leaf: leaf[number], groups)
+        one = _with_draws(numbers, lanes)
+        found = _shared(task, one) if task.shared_steps else _own(task, one)
+        return {name: results[name].at[number].set(values) for name, values in found.items()}
+
+    # No longer than there are draws: a block that is not full costs no more than its groups.
+    needed = (numbers.count + task.width - 1) // task.width
+    results = jax.lax.fori_loop(0, needed, solve_group, _empty(task, numbers, groups))
+    back = jnp.argsort(order)
+    return {name: _ungrouped(values)[..., back] for name, values in results.items()}
+
+
+def _per_draw(numbers: BlockNumbers) -> tuple[Array, list[Array]]:
+    protocol = jax.tree.leaves(numbers.protocol)
+    return numbers.varied, [leaf for leaf in protocol if jnp.ndim(leaf)]
+
+
+def _with_draws(numbers: BlockNumbers, per_draw: tuple[Array, list[Array]]) -> BlockNumbers:
+    varied, leaves = per_draw
+    found = iter(leaves)
+    protocol = jax.tree.map(lambda leaf: next(found) if jnp.ndim(leaf) else leaf, numbers.protocol)
+    return eqx.tree_at(lambda n: (n.varied, n.protocol), numbers, (varied, protocol))
+
+
+def _grouped(task: BlockTask, leaf: Array, order: Array) -> Array:
+    # (..., draw) -> (group, ..., lane)
+    sorted_leaf = leaf[..., order].reshape(*leaf.shape[:-1], -1, task.width)
+    return jnp.moveaxis(sorted_leaf, -2, 0)
+
+
+def _ungrouped(values: Array) -> Array:
+    # (group, ..., lane) -> (..., draw)
+    return jnp.moveaxis(values, 0, -2).reshape(*values.shape[1:-1], -1)
+
+
+def _empty(task: BlockTask, numbers: BlockNumbers, groups: Any) -> dict[str, Array]:
+    one = _with_draws(numbers, jax.tree.map(lambda leaf: leaf[0], groups))
+    shapes = jax.eval_shape(partial(_shared, task), one)
+    count = task.draws // task.width
+    return {
+        name: jnp.full((count, *shape.shape), jnp.nan if shape.dtype.kind == "f" else -1, shape.dtype)
+        for name, shape in shapes.items()
+    }
+
+
+def _constants(task: BlockTask, numbers: BlockNumbers) -> tuple[list[Any], dict[str, Array]]:
+    # What does not vary stays one number for all lanes.
+    rows: list[Any] = list(jnp.unstack(numbers.parameters))
+    for place, row in enumerate(task.varied):
+        rows[row] = numbers.varied[place]
+    dtype = numbers.parameters.dtype
+    constants = {
+        id: jax.lax.convert_element_type(value, dtype)
+        for id, value in task.model.constants(jnp, rows).items()
+    }
+    return rows, constants
+
+
+def _start(task: BlockTask, numbers: BlockNumbers, rows: Sequence[Any]) -> tuple[Array, ...]:
+    lanes, dtype = numbers.varied.shape[1:], numbers.parameters.dtype
+    return tuple(
+        jnp.broadcast_to(jax.lax.convert_element_type(value, dtype), lanes)
+        for value in task.model.initial_state(jnp, rows)
+    )
+
+
+def _stiffness(task: BlockTask, numbers: BlockNumbers) -> Float[Array, "draw"]:
+    rows, constants = _constants(task, numbers)
+    schedule = build_schedule(task.model, numbers.protocol, constants, numbers.until_h)
+    return stiffness(task.model, Timeline(schedule, constants), _start(task, numbers, rows))
+
+
+def _own(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
+    """Solve a group with steps of its own for each lane."""
+    alone = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0)[..., None], _per_draw(numbers))
+    found = jax.vmap(lambda lane: _shared(task, _with_draws(numbers, lane)))(alone)
+    return {name: jnp.moveaxis(values[..., 0], 0, -1) for name, values in found.items()}
+
+
+def _shared(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
+    """Solve a group with shared steps, and measure its curves."""
+    model, hours = task.model, task.model.spec.time_unit_h
+    rows, constants = _constants(task, numbers)
+    schedule = build_schedule(model, numbers.protocol, constants, numbers.until_h)
+    timeline = Timeline(schedule, constants)
+    dtype = numbers.parameters.dtype
+    taus = _taus(task, schedule, numbers.times_h / hours, dtype)
+    lanes = numbers.varied.shape[1:]
+
+    def observe(tau: Array, states: tuple[Array, ...], here: Timeline) -> Array:
+        values = dict(zip(model.state_ids, states, strict=True))
+        if not set(task.observed) <= set(values):
+            values |= model.computed(jnp, here.time(tau), here.inputs, states, constants)
+        return jnp.stack([jnp.broadcast_to(values[id], lanes) for id in task.observed])
+
+    found = integrate(
+        model,
+        LANES,
+        task.method,
+        timeline,
+        _start(task, numbers, rows),
+        taus,
+        observe,
+        rtol=numbers.rtol,
+        atol=numbers.atol,
+        max_steps=task.max_steps,
+        lone_step=numbers.lone_step_h / hours,
+    )
+    rest = model.start(jnp, rows, [0.0] * len(model.input_ids))
+    curves = {
+        id: (found.observed[:, place], jnp.broadcast_to(jnp.asarray(rest.named(id), dtype), lanes))
+        for place, id in enumerate(task.observed)
+    }
+    times_h = numbers.times_h if task.grid is None else task.grid.times_h(schedule.edges * hours, taus)
+    results = _measured(task, numbers, times_h, curves)
+    done = found.status == int(Status.DONE)
+    results = {name: jnp.where(done, values, jnp.nan) for name, values in results.items()}
+    steps = jnp.broadcast_to(found.steps, lanes)
+    return results | {"status": found.status.astype(np.int8), "steps": steps.astype(np.int32)}
+
+
+def _taus(task: BlockTask, schedule: Schedule, times: OutputHours, dtype: Any) -> Float[Array, "time"]:
+    if (task.grid is None) != (schedule.edges.ndim == 1):
+        raise ValueError("an output grid is for edges that differ between draws, and they need one")
+    return schedule.scaled(times) if task.grid is None else task.grid.taus(dtype)
+
+
+def _measured(
+    task: BlockTask,
+    numbers: BlockNumbers,
+    times_h: OutputHours,
+    curves: dict[str, tuple[Array, Array]],
+) -> dict[str, Array]:
+    lanes, dtype = numbers.varied.shape[1:], times_h.dtype
+    windows = [window for bout in numbers.protocol.bouts for window in bout.repetitions()]
+    starts, ends = (
+        jnp.stack([jnp.broadcast_to(jnp.asarray(window[side], dtype), lanes) for window in windows])
+        if windows
+        else jnp.zeros((0, *lanes), dtype)
+        for side in (0, 1)
+    )
+    end_h = jnp.broadcast_to(jnp.asarray(numbers.protocol.end_h, dtype), lanes)
+    results = {}
+    for id, falling in zip(task.observed, task.falling, strict=True):
+        values, rest = curves[id]
+        at = partial(_value_at, task, times_h, values)
+        columns = summaries.summarise(times_h, values, starts, ends, jnp.asarray(falling), rest)
+        for item in task.measures:
+            if item.id == id:
+                results[item.variable] = measure(item, columns, at, times_h, values, end_h)
+        if id in task.curves:
+            results[f"curve {id}"] = jax.vmap(at)(numbers.curve_times_h)
+    return results
+
+
+def _value_at(task: BlockTask, times_h: OutputHours, values: Array, at_h: Array) -> Array:
+    if task.grid is not None:
+        return task.grid.value_at(times_h, values, at_h)
+    # Every time that is asked for is among the output times.
+    at_h = jnp.broadcast_to(at_h, values.shape[1:])
+    row = jnp.argmin(jnp.abs(times_h[:, None] - at_h), axis=0)
+    found = jnp.take_along_axis(values, row[None], axis=0)[0]
+    inside = (at_h >= times_h[0]) & (at_h <= times_h[-1] + summaries.SAME_TIME_H)
+    return jnp.where(inside, found, jnp.nan)
