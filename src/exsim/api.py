@@ -12,9 +12,11 @@ from .inputs.model_files import load_model
 from .model_spec import ModelSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .workflows import Run
 
-__all__ = ["Study", "load_model", "read_study", "run_study", "simulate"]
+__all__ = ["Study", "load_model", "read_draws", "read_study", "run_study", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,20 @@ class Study:
     config: LoadedConfig
     model: ModelSpec
     warnings: tuple[str, ...]
+
+    @property
+    def draws_file(self) -> Path | None:
+        """The file of the draws of a table or posterior, or None."""
+        sweep = self.config.spec.sweep
+        return None if sweep is None or sweep.file is None else self.config.path.parent / sweep.file
+
+    @property
+    def data_hashes(self) -> dict[str, str]:
+        """SHA-256 of the data files that the config names, by the name in it."""
+        from .outputs.run_record import sha256_of
+
+        path, sweep = self.draws_file, self.config.spec.sweep
+        return {} if path is None or sweep is None else {str(sweep.file): sha256_of(path)}
 
 
 def read_study(config: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -35,6 +51,20 @@ def read_study(config: str | Path, overrides: Sequence[str] = ()) -> Study:
     loaded = read_config(Path(config), overrides)
     model = load_model(loaded.spec.model, loaded.path.parent)
     return Study(loaded, model, tuple(check_against_model(loaded, model)))
+
+
+def read_draws(study: Study) -> np.ndarray | None:
+    """Return the draws that a sweep lists in a file, (draw, target), or None for a design.
+
+    Raises ConfigError with every fault of the file.
+    """
+    from .inputs.sweep_table import read_listed_draws
+    from .sweep_targets import resolve_targets
+
+    spec, path = study.config.spec, study.draws_file
+    if spec.sweep is None or path is None:
+        return None
+    return read_listed_draws(spec.sweep, path, resolve_targets(spec, study.model))
 
 
 def run_study(study: Study) -> Run:

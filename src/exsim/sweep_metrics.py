@@ -46,6 +46,11 @@ class Metric:
     #: When `value_at` looks.
     moment: Moment | None = None
 
+    @property
+    def column(self) -> str:
+        """The column of the summary table that it is; "" for what has no column there."""
+        return NAMES.get(self.word, "")
+
     def variable(self, analyte: str) -> str:
         """Return the name of its variable in the store: "IL6_peak", "IL6_time_above_10_pg_per_mL_h"."""
         if self.threshold is not None:

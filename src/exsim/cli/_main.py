@@ -51,6 +51,31 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
     simulate.set_defaults(body=_simulate)
 
+    sweep = commands.add_parser("sweep", help="many draws of a config, into a store that can be resumed")
+    sweep.add_argument("config", type=Path, help="run configuration (TOML) with [sweep]")
+    sweep.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<config name>)")
+    sweep.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="replace a value of the config, e.g. sweep.draws=1000",
+    )
+    sweep.add_argument("--resume", action="store_true", help="go on with a sweep that was stopped")
+    sweep.add_argument("--overwrite", action="store_true", help="replace an earlier sweep")
+    sweep.add_argument(
+        "--shard", default="1/1", metavar="I/N", help="the I-th of N shares of one sweep, e.g. of a job array"
+    )
+    sweep.add_argument(
+        "--break-lock", action="store_true", help="take over from a process on another machine that died"
+    )
+    sweep.add_argument(
+        "--other-versions", action="store_true", help="go on although versions of programs differ"
+    )
+    sweep.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    sweep.set_defaults(body=_sweep)
+
     check = commands.add_parser("check", help="read configs and models and list every problem")
     check.add_argument("file", nargs="+", type=Path)
     check.set_defaults(body=_check)
@@ -68,10 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="versions, devices, float64, caches")
     doctor.set_defaults(body=_doctor)
 
-    for command in (simulate, check, models, validate, doctor):
+    for command in (simulate, sweep, check, models, validate, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
-    for command in (simulate, check, validate):
+    for command in (simulate, sweep, check, validate):
         command.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return parser
 
@@ -80,6 +105,12 @@ def _simulate(arguments: argparse.Namespace) -> int:
     from .simulate import simulate
 
     return simulate(arguments)
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from .sweep import sweep
+
+    return sweep(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -30,6 +30,21 @@ def collect_rarely() -> None:
     atexit.register(gc.freeze)
 
 
+#: Options of XLA's compiler for the CPU: several results of one loop over the lanes as one kernel, which
+#: does not compute what they share again for each, and a loop of steps as one kernel in place of
+#: hundreds. Steps of lanes are twice as fast (benchmarks/RESULTS.md). In a form that a version of XLA
+#: which lacks them passes over.
+CPU_COMPILER_OPTIONS = (
+    "--xla_backend_extra_options="
+    "xla_cpu_use_multi_output_fusion=true,xla_cpu_small_while_loop_byte_threshold=1000000000000"
+)
+
+
+def choose_compiler_options() -> None:
+    """Set the options of the compiler, unless the user chose some (XLA_FLAGS, even empty) or JAX runs."""
+    os.environ.setdefault("XLA_FLAGS", CPU_COMPILER_OPTIONS)
+
+
 def start_jax(device: str) -> tuple[str, list[str]]:
     """Switch on float64 and the cache, pick the device; return its name and warnings.
 
@@ -38,6 +53,7 @@ def start_jax(device: str) -> tuple[str, list[str]]:
     collect_rarely()
     if device == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    choose_compiler_options()
     from ..jax_setup import EQUINOX_CAME_FIRST, enable_compilation_cache, jax
 
     jax.config.update("jax_enable_x64", True)

@@ -28,7 +28,7 @@ from .ordering import stiffness
 #: Draws of a block.
 BLOCK_DRAWS = 4096
 #: Lanes of a group that shares its steps: fewer waste the overhead of a step, more wait for each other.
-GROUP_LANES = 256
+GROUP_LANES = 64
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _with_draws(numbers: BlockNumbers, per_draw: tuple[Array, list[Array]]) -> B
 
 def _grouped(task: BlockTask, leaf: Array, order: Array) -> Array:
     # (..., draw) -> (group, ..., lane)
-    sorted_leaf = leaf[..., order].reshape(*leaf.shape[:-1], -1, task.width)
+    sorted_leaf = leaf[..., order].reshape(*leaf.shape[:-1], task.draws // task.width, task.width)
     return jnp.moveaxis(sorted_leaf, -2, 0)
 
 
@@ -137,11 +137,8 @@ def _constants(task: BlockTask, numbers: BlockNumbers) -> tuple[list[Any], dict[
     for place, row in enumerate(task.varied):
         rows[row] = numbers.varied[place]
     dtype = numbers.parameters.dtype
-    constants = {
-        id: jax.lax.convert_element_type(value, dtype)
-        for id, value in task.model.constants(jnp, rows).items()
-    }
-    return rows, constants
+    found = task.model.constants(jnp, rows)
+    return rows, {id: jax.lax.convert_element_type(value, dtype) for id, value in found.items()}
 
 
 def _start(task: BlockTask, numbers: BlockNumbers, rows: Sequence[Any]) -> tuple[Array, ...]:

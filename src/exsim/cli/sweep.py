@@ -1,0 +1,268 @@
+"""`exsim sweep CONFIG`: many draws of one config into a store that survives a kill; tables and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..api import Study, read_draws, read_study
+from ..errors import ConfigError, InputError, Problem
+from ..outputs.files import Content, write_run
+from ..outputs.run_record import Stopwatch, build_record, versions
+from .progress import Progress, duration_text
+from .session import choose_seed, start_jax
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from ..outputs.sweep_layout import Layout
+    from ..outputs.sweep_store import SweepWriter
+    from ..sweeping import SweepPlan
+
+def sweep(arguments: argparse.Namespace) -> int:
+    """Run or go on with a sweep; nothing is computed before all input is checked."""
+    watch = Stopwatch()
+    study = read_study(arguments.config, arguments.overrides)
+    if study.config.spec.sweep is None:
+        hint = 'add [sweep] with draws = 1000, [[sweep.vary]] and [sweep.metrics] IL6 = ["peak"]'
+        raise ConfigError(Problem("the config holds no [sweep]", str(study.config.path), hint=hint))
+    shard = _shard(arguments.shard)
+    folder = arguments.out or Path("runs") / study.config.name
+    listed = read_draws(study)
+    _refuse_early(folder, arguments)
+    device, warnings = start_jax(arguments.device)
+
+    from ..outputs.sweep_arrays import sweep_layout
+    from ..outputs.sweep_store import hold_folder, open_writer
+    from ..sweeping import plan_sweep
+
+    spec = study.config.spec
+    seed = _seed(study, folder, shard[1])
+    plan = plan_sweep(spec, study.model, study.config.name, seed, listed)
+    layout = sweep_layout(plan, spec.label or study.config.question)
+    identity = _identity(study, plan, device)
+    warnings = [*warnings, *study.warnings, *plan.warnings]
+    said = not (arguments.quiet or arguments.json)
+    if said:
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+    with open_writer(
+        folder,
+        layout,
+        identity,
+        shard,
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        break_lock=arguments.break_lock,
+        other_versions=arguments.other_versions,
+    ) as writer:
+        rate = _make_batches(plan, writer, said, arguments)
+        complete = writer.is_complete()
+        used = writer.read_versions()
+        if complete:
+            with hold_folder(folder):
+                tables = _finish(study, plan, folder, device, warnings, watch, rate, used)
+    if arguments.json:
+        print(json.dumps(_as_json(folder, complete, rate, tables if complete else None)))
+    elif said and complete:
+        print(_shown(tables["summary"]))
+        _print_failures(tables["failures"], plan.design.draws)
+        print(f"{folder}/  {'  '.join(sorted(tables['files']))}\n")
+    elif said:
+        print(f"{folder}/  this shard is done; the tables come with the last one")
+    return 0
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        hint = "write e.g. --shard 1/4: the first of four"
+        raise InputError(Problem(f'"{text}" is not I/N with 1 <= I <= N', "--shard", hint=hint))
+    return int(index), int(count)
+
+
+def _refuse_early(folder: Path, arguments: argparse.Namespace) -> None:
+    # Before JAX is loaded and a pilot solved: the writer says it again, with the folder held.
+    begun = (folder / "journal" / "identity.json").exists()
+    alone = arguments.shard.endswith("/1")
+    if begun and alone and not (arguments.resume or arguments.overwrite):
+        hint = "give --resume to go on with it, --overwrite to begin anew, or another folder with --out"
+        raise InputError(Problem("the folder holds a sweep already", str(folder), hint=hint))
+
+
+def _seed(study: Study, folder: Path, shards: int) -> int:
+    # A seed that was drawn is found again by what goes on in the identity of the store.
+    from ..outputs.sweep_journal import read_identity
+
+    spec = study.config.spec
+    given = spec.seed if spec.sweep is None or spec.sweep.seed is None else spec.sweep.seed
+    if given is None and shards > 1:
+        hint = "write seed = 7 under [sweep]: shards that each draw a seed would be different sweeps"
+        raise ConfigError(Problem("shards need a seed", str(study.config.path), hint=hint))
+    found = None if given is not None else read_identity(folder / "journal")
+    if found is not None and isinstance(found.content.get("seed"), int):
+        return int(found.content["seed"])
+    return choose_seed(given)
+
+
+def _identity(study: Study, plan: SweepPlan, device: str) -> dict[str, Any]:
+    """Return all that decides the numbers of the sweep."""
+    from ..sweeping import tolerances
+
+    config = study.config
+    said = config.spec.model_dump(mode="json", by_alias=True)
+    # How it is computed changes no number: another count of workers may go on.
+    for key in ("engine", "workers"):
+        said["sweep"].pop(key, None)
+    for key in ("label", "seed"):
+        said.pop(key, None)
+    rtol, atol = tolerances(plan.spec)
+    return {
+        "config": said,
+        "hashes": dict(study.model.file_hashes) | study.data_hashes,
+        "seed": plan.seed,
+        "device": device,
+        "rtol": rtol,
+        "atol": atol,
+        "shared_steps": plan.task.shared_steps,
+        "compiler": os.environ.get("XLA_FLAGS", ""),
+        "versions": versions(),
+    }
+
+
+def _make_batches(
+    plan: SweepPlan, writer: SweepWriter, said: bool, arguments: argparse.Namespace
+) -> float | None:
+    """Solve and write what is missing; return the draws a second, or None if nothing was."""
+    from ..outputs.sweep_arrays import batch_arrays
+    from ..sweeping import solve_batches, solve_draws
+
+    layout = writer.layout
+    missing = writer.missing_batches()
+    if not missing:
+        return None
+    draws = {batch: layout.draws_of(batch) for batch in missing}
+    mine = sum(map(len, draws.values()))
+    workers = _workers(plan, arguments)
+    if said:
+        began = time.monotonic()
+        solve_draws(plan, 0, min(len(layout.draws_of(0)), 4096))
+        _print_estimate(layout, mine, min(4096, layout.draws), time.monotonic() - began, workers)
+    progress = Progress(mine, quiet=not said)
+    parts = ((batch, span.start, span.stop) for batch, span in draws.items())
+    for batch, found in solve_batches(plan, parts, workers):
+        writer.write(batch, batch_arrays(plan, layout, found))
+        progress.add(len(draws[batch]))
+    return progress.finish()
+
+
+def _workers(plan: SweepPlan, arguments: argparse.Namespace) -> int:
+    return plan.sweep.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def _print_estimate(layout: Layout, mine: int, tried: int, seconds: float, workers: int) -> None:
+    from ..outputs.sweep_layout import estimate_bytes
+
+    takes_s = seconds / tried * mine / workers
+    size = estimate_bytes(layout) / 1e6
+    print(
+        f"{mine:,} draws in {layout.batches} batches on {workers} threads: about {duration_text(takes_s)},"
+        f" {size:,.1f} MB on the disk",
+        file=sys.stderr,
+    )
+
+
+def _finish(
+    study: Study,
+    plan: SweepPlan,
+    folder: Path,
+    device: str,
+    warnings: list[str],
+    watch: Stopwatch,
+    rate: float | None,
+    used: list[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Write tables, pictures and the record of a sweep of which every batch is there."""
+    from ..outputs.sweep_reading import open_sweep
+    from ..outputs.tables import csv_bytes
+    from ..sensitivity import sensitivity_table
+    from ..solving import STATUS_TEXT
+    from ..sweep_tables import failure_counts, summary_table
+
+    config = study.config
+    with open_sweep(folder) as ds:
+        summary = summary_table(ds)
+        failures = failure_counts(ds, {int(status): text for status, text in STATUS_TEXT.items()})
+        indices = sensitivity_table(ds)
+        files: dict[str, Content] = {
+            "summary.csv": csv_bytes(list(summary.columns), summary.itertuples(index=False, name=None)),
+            "sensitivity.csv": csv_bytes(list(indices.columns), indices.itertuples(index=False, name=None)),
+        }
+        files |= dict(_figures(ds, indices))
+        record = build_record(
+            command="sweep",
+            config=config.spec.model_dump(mode="json", by_alias=True),
+            input_hashes={
+                str(config.path): config.sha256,
+                **dict(study.model.file_hashes),
+                **study.data_hashes,
+            },
+            seed=plan.seed,
+            device=device,
+            dtype=plan.precision,
+            solver={
+                "method": plan.task.method,
+                "second_method": None if plan.stiff_task is None else plan.stiff_task.method,
+                "steps": "shared" if plan.task.shared_steps else "own",
+                "states": list(plan.task.model.state_ids),
+                "draws": plan.design.draws,
+                "draws_per_s": rate,
+            },
+            timing=watch.read(),
+            warnings=warnings,
+            repairs=config.repairs,
+            failures=failures,
+            versions_used=used,
+        )
+        write_run(folder, files, record)
+    return {"summary": summary, "failures": failures, "files": ["run.json", "sweep.zarr", *files]}
+
+
+def _figures(ds: xr.Dataset, indices: pd.DataFrame) -> Iterator[tuple[str, Content]]:
+    from ..outputs.sweep_plots import bands_figure, save_figure, surface_figure, tornado_figure
+    from ..sweep_labels import metrics, varied
+
+    if metrics(ds) and varied(ds):
+        yield "surface.png", partial(save_figure, surface_figure(ds))
+        yield "tornado.png", partial(save_figure, tornado_figure(ds, indices))
+    if any(str(name).endswith("_percentiles") for name in ds.data_vars):
+        yield "bands.png", partial(save_figure, bands_figure(ds))
+
+
+def _print_failures(failures: Mapping[str, int], draws: int) -> None:
+    if failures:
+        reasons = "; ".join(f"{count:,}: {reason}" for reason, count in failures.items())
+        print(f"{sum(failures.values()):,} of {draws:,} draws failed and are left out ({reasons})")
+
+
+def _shown(table: pd.DataFrame) -> str:
+    columns = ["variable", "unit", "draws", "left_out", "p5", "median", "p95"]
+    return table[columns].to_string(index=False, float_format=lambda x: f"{x:.4g}", na_rep="-")
+
+
+def _as_json(
+    folder: Path, complete: bool, rate: float | None, tables: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    result: dict[str, Any] = {"folder": str(folder), "complete": complete, "draws_per_s": rate}
+    if tables is not None:
+        result["failures"] = tables["failures"]
+        result["summary"] = json.loads(tables["summary"].to_json(orient="records"))
+    return result

@@ -1,0 +1,124 @@
+"""The draws of a planned sweep, batch by batch, on as many threads as there are cores."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import numpy as np
+
+from ..errors import OutputError
+from ..integrating import Status
+from ..jax_setup import jax
+from .block import BLOCK_DRAWS, BlockNumbers, BlockTask, solve_block
+from .planning import SweepPlan, block_numbers
+
+#: What solved a draw, in the store.
+EXPLICIT, STIFF = 0, 1
+#: How often a block that did not fit into memory is tried again, with nothing beside it.
+MEMORY_TRIES = 3
+
+#: Arrays of consecutive draws by name; the last axis is the draw.
+DrawArrays = dict[str, np.ndarray]
+
+
+class Stopped(Exception):
+    """The sweep was asked to stop between two blocks."""
+
+
+def solve_draws(
+    plan: SweepPlan, start: int, stop: int, should_stop: Callable[[], bool] = lambda: False
+) -> DrawArrays:
+    """Return what the sweep keeps of draws start <= i < stop; `start` is the first of a block.
+
+    By name: each varied target, each metric, "curve <id>" (time, draw), and `status`, `steps`, `method`.
+    Raises Stopped between two blocks once `should_stop` says so.
+    """
+    blocks = []
+    for first in range(start, stop, BLOCK_DRAWS):
+        if should_stop():
+            raise Stopped
+        blocks.append(_solve_block(plan, first, min(first + BLOCK_DRAWS, stop)))
+    return {name: np.concatenate([block[name] for block in blocks], axis=-1) for name in blocks[0]}
+
+
+def _solve_block(plan: SweepPlan, start: int, stop: int) -> DrawArrays:
+    values = plan.design.draw(start, stop)
+    found = _solved(plan, plan.task, values)
+    method = np.full(len(values), EXPLICIT, np.int8)
+    if plan.stiff_task is not None:
+        status = found["status"]
+        again = np.flatnonzero((status == Status.STEP_BUDGET) | (status == Status.STEP_TOO_SMALL))
+        if len(again):
+            second = _solved(plan, plan.stiff_task, values[again])
+            for name, array in second.items():
+                found[name][..., again] = array
+            method[again] = STIFF
+    varied = {target.text: values[:, place] for place, target in enumerate(plan.targets)}
+    return varied | found | {"method": method}
+
+
+# One block at a time where memory is short.
+_ALONE = threading.Lock()
+
+
+def _solved(plan: SweepPlan, task: BlockTask, values: np.ndarray) -> DrawArrays:
+    numbers = block_numbers(plan, values)
+    with jax.enable_x64(plan.precision == "float64"):
+        try:
+            return _on_host(task, numbers, len(values))
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            complaint = _if_out_of_memory(error)
+        for _ in range(MEMORY_TRIES):
+            with _ALONE:
+                try:
+                    return _on_host(task, numbers, len(values))
+                except (MemoryError, jax.errors.JaxRuntimeError) as error:
+                    complaint = _if_out_of_memory(error)
+    raise OutputError(
+        f"memory is too short for one block of {BLOCK_DRAWS} draws, tried {MEMORY_TRIES} times with nothing"
+        " beside it. Keep fewer analytes as curves, or look at fewer times; what is done stays and"
+        f" --resume goes on. ({complaint})"
+    )
+
+
+def _on_host(task: BlockTask, numbers: BlockNumbers, count: int) -> DrawArrays:
+    # Copies: what comes from the device cannot be written to.
+    return {name: np.array(array)[..., :count] for name, array in solve_block(task, numbers).items()}
+
+
+def _if_out_of_memory(error: Exception) -> str:
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return str(error).partition("\n")[0] or "out of memory"
+    raise error
+
+
+def solve_batches(
+    plan: SweepPlan, batches: Iterable[tuple[int, int, int]], workers: int
+) -> Iterator[tuple[int, DrawArrays]]:
+    """Yield (batch, arrays) for each (batch, start, stop), in the order in which they are done.
+
+    At most two batches a worker are under way or waiting to be taken. Where the caller stops early,
+    no further block is begun.
+    """
+    stop = threading.Event()
+    waiting = iter(batches)
+    under_way: dict[Future[DrawArrays], int] = {}
+    pool = ThreadPoolExecutor(workers, "exsim-sweep")
+
+    def begin(count: int) -> None:
+        for _, (number, first, last) in zip(range(count), waiting, strict=False):
+            under_way[pool.submit(solve_draws, plan, first, last, stop.is_set)] = number
+
+    try:
+        begin(2 * workers)
+        while under_way:
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                number = under_way.pop(future)
+                begin(1)
+                yield number, future.result()
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
