@@ -76,18 +76,18 @@ def _assert_close(found, expected, tolerance=1e-5) -> None:
 def test_each_lane_equals_a_solve_of_its_own_whatever_the_number_of_lanes(turnover_model) -> None:
     protocol, draws = Protocol((_bout(),)), _draws(turnover_model, 6)
     run = solve_fused(turnover_model, protocol, draws, TIMES_H, **CPU)
-    assert run.states.shape == (1, len(TIMES_H), 6)
-    assert run.states.dtype == np.float64
+    assert run.values.shape == (1, len(TIMES_H), 6)
+    assert run.values.dtype == np.float64
     np.testing.assert_array_equal(run.status, Status.DONE)
     np.testing.assert_allclose(run.reached_h, 8.0)
-    _assert_close(run.states, _alone(turnover_model, protocol, draws))
+    _assert_close(run.values, _alone(turnover_model, protocol, draws))
 
 
 def test_one_lane_is_a_lane_like_any_other(turnover_model) -> None:
     protocol, draws = Protocol((_bout(),)), _draws(turnover_model, 6)
     one = solve_fused(turnover_model, protocol, draws[:, 2:3], TIMES_H, **CPU)
     all = solve_fused(turnover_model, protocol, draws, TIMES_H, **CPU)
-    np.testing.assert_allclose(one.states[..., 0], all.states[..., 2], rtol=1e-13)
+    np.testing.assert_allclose(one.values[..., 0], all.values[..., 2], rtol=1e-13)
 
 
 def test_every_lane_takes_its_own_steps(turnover_model) -> None:
@@ -107,15 +107,15 @@ def test_doses_are_there_from_their_own_moment_on_the_last_moment_too(turnover_m
     run = solve_fused(turnover_model, protocol, draws, times, rtol=1e-10, atol=1e-12, **CPU)
     for lane, k in enumerate(draws[0]):
         risen = np.where(times >= 2.0, 5.0 * np.exp(-k * (times - 2.0)), 0.0) + 3.0 * (times == 4.0)
-        np.testing.assert_allclose(run.states[0, :, lane], np.exp(-k * times) + risen, rtol=1e-8)
+        np.testing.assert_allclose(run.values[0, :, lane], np.exp(-k * times) + risen, rtol=1e-8)
 
 
 def test_events_of_the_model_fire_in_each_lane_at_its_own_time(rich_model) -> None:
     protocol, draws = Protocol((_bout(),)), _draws(rich_model, 5, sigma=0.3)
     assert len(set(draws[-1])) == 5
     run = solve_fused(rich_model, protocol, draws, TIMES_H, **CPU)
-    np.testing.assert_array_equal(run.states[2, -1], 3.0)
-    _assert_close(run.states, _alone(rich_model, protocol, draws))
+    np.testing.assert_array_equal(run.values[2, -1], 3.0)
+    _assert_close(run.values, _alone(rich_model, protocol, draws))
 
 
 def test_lanes_may_differ_in_their_bouts(turnover_model) -> None:
@@ -124,7 +124,7 @@ def test_lanes_may_differ_in_their_bouts(turnover_model) -> None:
     run = solve_fused(turnover_model, Protocol((_bout(starts, hours, levels),)), draws, TIMES_H, **CPU)
     for lane in range(5):
         alone = Protocol((_bout(starts[lane], hours[lane], levels[lane]),))
-        _assert_close(run.states[..., lane], _alone(turnover_model, alone, draws[:, [lane]])[..., 0])
+        _assert_close(run.values[..., lane], _alone(turnover_model, alone, draws[:, [lane]])[..., 0])
 
 
 def test_a_lane_that_blows_up_says_so_and_leaves_its_neighbours_alone(turnover_model) -> None:
@@ -135,12 +135,12 @@ def test_a_lane_that_blows_up_says_so_and_leaves_its_neighbours_alone(turnover_m
     np.testing.assert_array_equal(
         run.status, [Status.DONE, Status.NOT_FINITE, Status.NOT_FINITE, Status.DONE]
     )
-    np.testing.assert_array_equal(run.states[..., [0, 3]], good.states[..., [0, 3]])
+    np.testing.assert_array_equal(run.values[..., [0, 3]], good.values[..., [0, 3]])
     assert 0.0 < float(run.reached_h[1]) < 8.0
     reached = float(run.reached_h[1]) >= TIMES_H
-    assert np.isfinite(run.states[0, reached, 1]).all()
-    assert np.isnan(run.states[0, ~reached, 1]).all()
-    assert np.isnan(run.states[0, :, 2]).all()
+    assert np.isfinite(run.values[0, reached, 1]).all()
+    assert np.isnan(run.values[0, ~reached, 1]).all()
+    assert np.isnan(run.values[0, :, 2]).all()
 
 
 def test_a_spent_budget_is_a_status_of_that_lane_alone(turnover_model) -> None:
@@ -148,7 +148,7 @@ def test_a_spent_budget_is_a_status_of_that_lane_alone(turnover_model) -> None:
     run = solve_fused(turnover_model, Protocol((_bout(),)), draws, TIMES_H, max_steps=100, **CPU)
     np.testing.assert_array_equal(run.status, [Status.DONE, Status.STEP_BUDGET])
     assert int(run.steps[1]) == 100
-    assert np.isnan(run.states[0, -1, 1])
+    assert np.isnan(run.values[0, -1, 1])
 
 
 def test_single_precision_comes_with_single_precision_numbers(turnover_model) -> None:
@@ -156,8 +156,8 @@ def test_single_precision_comes_with_single_precision_numbers(turnover_model) ->
     run = solve_fused(
         turnover_model, protocol, draws.astype(np.float32), TIMES_H, rtol=1e-4, atol=1e-6, **CPU
     )
-    assert run.states.dtype == np.float32
-    _assert_close(run.states, _alone(turnover_model, protocol, draws), tolerance=1e-3)
+    assert run.values.dtype == np.float32
+    _assert_close(run.values, _alone(turnover_model, protocol, draws), tolerance=1e-3)
 
 
 @pytest.mark.parametrize("intensity", [0.8, 1e-6])
@@ -165,12 +165,13 @@ def test_metrics_equal_the_summary_of_the_curves(rich_model, intensity: float) -
     protocol = Protocol((_bout(0.5, 1.0, intensity), _bout(3.0, 1.5, intensity)))
     draws = _draws(rich_model, 5, sigma=0.3)
     draws[0] *= 2.0
-    curves = solve_fused(rich_model, protocol, draws, TIMES_H, **CPU)
+    curves = solve_fused(rich_model, protocol, draws, TIMES_H, ("y", "store", "effect"), **CPU)
+    assert curves.ids == ("y", "store", "effect")
     found = summarise_fused(
         rich_model, protocol, draws, TIMES_H, ("y", "store", "effect"), falling=("store",), **CPU
     )
-    y, store = np.asarray(curves.states[0]), np.asarray(curves.states[1])
-    values = {"y": y, "store": store, "effect": y ** draws[3]}
+    values = dict(zip(curves.ids, np.asarray(curves.values), strict=True))
+    np.testing.assert_allclose(values["effect"], values["y"] ** draws[3], rtol=1e-12)
     starts, ends = np.array([[0.5], [3.0]]), np.array([[1.5], [4.5]])
     for analyte, curve in values.items():
         expected = summaries.summarise(TIMES_H, curve, starts, ends, falling=analyte == "store")

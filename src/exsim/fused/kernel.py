@@ -18,7 +18,7 @@ from ..lanes.scaled_time import SMALLEST_STEP
 from ..solving import Status
 from .contracting import contracted, fuse_on_gpu
 from .preparing import System
-from .recording import KeepMetrics, KeepStates
+from .recording import KeepCurves, KeepMetrics
 from .stepping import Block, Slopes, between, squared_error, step_factor, try_step
 from .tables import Operands, Results, lane_numbers, row_at
 
@@ -44,7 +44,7 @@ class _Lanes(eqx.Module):
 
 
 def run_block(
-    system: System, recorder: KeepStates | KeepMetrics, max_steps: int, here: Operands, results: Results
+    system: System, recorder: KeepCurves | KeepMetrics, max_steps: int, here: Operands, results: Results
 ) -> None:
     """Integrate one block of lanes; of `here` and `results` every part is a reference to its block."""
     solve = _Solve(system, recorder, max_steps, here, results, lane_numbers(here.start))
@@ -60,7 +60,7 @@ def run_block(
 class _Solve:
     # What every step of a block needs; the arguments of `run_block`.
     system: System
-    recorder: KeepStates | KeepMetrics
+    recorder: KeepCurves | KeepMetrics
     max_steps: int
     here: Operands
     results: Results

@@ -1,4 +1,4 @@
-"""What a kernel keeps at the output times: every state, or running metrics that never leave the registers."""
+"""What a kernel keeps at the output times: whole curves, or metrics that run along in registers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ METRICS = ("rest", "peak", "peak_h", "area", "back_h", "last")
 
 
 @dataclass(frozen=True)
-class KeepStates:
-    """Keeps every state at every output time, straight in the output; NaN from where a lane stopped."""
+class KeepCurves:
+    """Keeps every value at every output time, straight in the output; NaN from where a lane stopped."""
 
-    def shape(self, states: int, times: int) -> tuple[int, int]:
+    def shape(self, values: int, times: int) -> tuple[int, int]:
         """Return the shape of the output before its lane axis."""
-        return states, times
+        return values, times
 
     def start(self, like: Any) -> Carried:
         """Return what is carried along from before the first output time; `like` is a lane vector."""
@@ -44,13 +44,13 @@ class KeepStates:
 
     def finish(self, out: Any, carried: Carried, number: Any, done: Any) -> None:
         """Write what is still to be written; `number` output times of each lane were taken."""
-        states, times, block = out.shape
+        rows, times, block = out.shape
         lanes = lane_numbers(out)
         lost = jnp.full((block,), jnp.nan, out.dtype)
 
         def fill(number: Any) -> Any:
             here = jnp.minimum(number, times - 1)
-            for row in range(states):
+            for row in range(rows):
                 plgpu.store(out.at[row, here, lanes], lost, mask=number < times)
             return number + 1
 
@@ -66,7 +66,7 @@ class KeepMetrics:
 
     falling: tuple[bool, ...]
 
-    def shape(self, states: int, times: int) -> tuple[int, int]:
+    def shape(self, values: int, times: int) -> tuple[int, int]:
         """Return the shape of the output before its lane axis."""
         return len(self.falling), len(METRICS)
 

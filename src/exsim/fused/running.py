@@ -19,7 +19,7 @@ from ..protocol import Protocol
 from ..shapes import OutputTimes, OverTime
 from .kernel import run_block
 from .preparing import pad_lanes, prepare
-from .recording import KeepMetrics, KeepStates, summaries_of
+from .recording import KeepCurves, KeepMetrics, summaries_of
 from .tables import Results
 
 #: Parameters of a model, in its order, of many solves.
@@ -30,14 +30,16 @@ _WARP = 32
 
 
 class FusedTrajectories(eqx.Module):
-    """Many solves: every state at the output times, and how each solve ended.
+    """Many solves: the observed quantities at the output times, and how each solve ended.
 
     Values are NaN from where a failed solve stopped.
     """
 
+    #: Ids of the states and rules that were observed.
+    ids: tuple[str, ...] = eqx.field(static=True)
     time_h: OverTime
-    #: One row per state, in the order of `Model.state_ids`.
-    states: Float[Array, "state time lane"]
+    #: One row per observed id.
+    values: Float[Array, "observed time lane"]
     #: `exsim.solving.Status` of each lane.
     status: Int[Array, "lane"]
     steps: Int[Array, "lane"]
@@ -65,7 +67,7 @@ class Plan:
     """What a compiled program is found by, besides the shapes of its numbers."""
 
     model: Model
-    recorder: KeepStates | KeepMetrics
+    recorder: KeepCurves | KeepMetrics
     #: Ids of the states or rules that the recorder takes.
     recorded: tuple[str, ...]
     max_steps: int
@@ -78,6 +80,7 @@ def solve_fused(
     protocol: Protocol,
     parameters: LaneParameters,
     times_h: OutputTimes,
+    observed: Sequence[str] | None = None,
     *,
     rtol: float = 1e-6,
     atol: float = 1e-9,
@@ -85,14 +88,17 @@ def solve_fused(
     block: int = _WARP,
     interpret: bool = False,
 ) -> FusedTrajectories:
-    """Integrate a model for many parameter draws in one GPU kernel; return all states at `times_h`.
+    """Integrate a model for many parameter draws in one GPU kernel; return its curves at `times_h`.
 
-    Arguments as for `exsim.solving.solve` with tsit5. A number of the protocol may be one for all
-    lanes or one a lane. `block` lanes (a power of two) form one block of threads; `interpret` runs
-    the kernel operation by operation on any machine, to test it. There are no gradients. Raises
-    RefusedError where there is no CUDA GPU to run on, and ValueError for a block that is no power of two.
+    `observed` are ids of states and rules, all states unless given; the other arguments are those of
+    `exsim.solving.solve` with tsit5. A number of the protocol may be one for all lanes or one a lane.
+    `block` lanes (a power of two) form one block of threads; `interpret` runs the kernel operation by
+    operation on any machine, to test it. There are no gradients. Raises RefusedError where there is no
+    CUDA GPU to run on, ValueError for a block that is no power of two, KeyError for an unknown id, and
+    NotImplementedError for a model with a factorial, the one function that the kernel language lacks.
     """
-    plan = Plan(model, KeepStates(), model.state_ids, max_steps, _checked_block(block), interpret)
+    ids = model.state_ids if observed is None else _checked_ids(model, observed)
+    plan = Plan(model, KeepCurves(), ids, max_steps, _checked_block(block), interpret)
     return _run(_trajectories, plan, protocol, parameters, times_h, rtol, atol)
 
 
@@ -114,13 +120,11 @@ def summarise_fused(
 
     The metrics are those of `exsim.summaries.summarise` on the values at `times_h`, reduced inside
     the kernel. An analyte is the id of a state or a rule; one that is `falling` has its lowest value
-    as its peak. The rest as for `solve_fused`. Raises KeyError for an unknown id too.
+    as its peak. The rest as for `solve_fused`.
     """
-    for id in (*analytes, *falling):
-        if id not in (*model.state_ids, *model.rule_ids):
-            raise KeyError(f"{model.spec.name} has no state or rule {id}")
-    recorder = KeepMetrics(tuple(id in falling for id in analytes))
-    plan = Plan(model, recorder, tuple(analytes), max_steps, _checked_block(block), interpret)
+    ids = _checked_ids(model, analytes)
+    recorder = KeepMetrics(tuple(id in _checked_ids(model, falling) for id in ids))
+    plan = Plan(model, recorder, ids, max_steps, _checked_block(block), interpret)
     return _run(_summaries, plan, protocol, parameters, times_h, rtol, atol)
 
 
@@ -135,15 +139,22 @@ def lower_for_cuda(
 ) -> Any:
     """Return the kernel lowered for CUDA (`.as_text()` shows it), which needs no GPU.
 
-    Of `solve_fused`, or of `summarise_fused` where there are `analytes`. Raises NotImplementedError
-    for a model with a function that the kernel language lacks.
+    Of `solve_fused`, or of `summarise_fused` where there are `analytes`. Raises as they do, but for
+    the missing GPU.
     """
-    recorder = KeepMetrics((False,) * len(analytes)) if analytes else KeepStates()
+    recorder = KeepMetrics((False,) * len(analytes)) if analytes else KeepCurves()
     plan = Plan(model, recorder, tuple(analytes) or model.state_ids, 100_000, _checked_block(block), False)
     program = _summaries if analytes else _trajectories
     with jax.enable_x64(parameters.dtype == np.float64):
         traced = program.trace(plan, *_as_numbers(protocol, parameters, times_h, 1e-6, 1e-9))
         return traced.lower(lowering_platforms=("cuda",))
+
+
+def _checked_ids(model: Model, ids: Sequence[str]) -> tuple[str, ...]:
+    for id in ids:
+        if id not in (*model.state_ids, *model.rule_ids):
+            raise KeyError(f"{model.spec.name} has no state or rule {id}")
+    return tuple(ids)
 
 
 def _checked_block(block: int) -> int:
@@ -190,7 +201,7 @@ def _trajectories(
     plan: Plan, protocol: Protocol, parameters: Array, times_h: Array, tolerances: Array
 ) -> FusedTrajectories:
     results = _integrate(plan, protocol, parameters, times_h, tolerances)
-    return FusedTrajectories(times_h, results.kept, *_endings(plan, results))
+    return FusedTrajectories(plan.recorded, times_h, results.kept, *_endings(plan, results))
 
 
 @partial(jax.jit, static_argnums=0)
