@@ -13,14 +13,18 @@ from .jax_setup import diffrax, eqx, jax, jnp
 from .lanes import (
     LANES,
     NOT_FINITE,
+    ONE_VECTOR,
     STEP_TOO_SMALL,
     FreezingLanes,
     InScaledTime,
+    LaneRodas,
     OfScaledErrors,
     SegmentController,
     StateForm,
     States,
     Timeline,
+    model_sparsity,
+    rms_norm,
 )
 from .lanes.scaled_time import SMALLEST_STEP
 from .model import Model
@@ -34,6 +38,8 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 2
     NOT_FINITE = 3
     IMPLICIT_STAGE = 4
+    #: Of a sweep on a cluster (`exsim.sweeping.cluster`).
+    WORKER_LOST = 5
 
 
 STATUS_TEXT: dict[Status, str] = {
@@ -42,17 +48,23 @@ STATUS_TEXT: dict[Status, str] = {
     Status.STEP_TOO_SMALL: "the step fell below the resolution of time",
     Status.NOT_FINITE: "a state grew without bound or is not a number",
     Status.IMPLICIT_STAGE: "the equations of an implicit step could not be solved",
+    Status.WORKER_LOST: "every worker that had it died",
 }
 
 
-def _kvaerno5(form: StateForm, rtol: Array, atol: Array) -> diffrax.AbstractSolver:
-    return diffrax.Kvaerno5(root_finder=diffrax.VeryChord(rtol=rtol, atol=atol, norm=form.norm))
+def _kvaerno5(rtol: Array, atol: Array) -> diffrax.AbstractSolver:
+    return diffrax.Kvaerno5(root_finder=diffrax.VeryChord(rtol=rtol, atol=atol, norm=rms_norm))
 
 
-#: The choices of `[solver] method`: a solver for this form of the states and these tolerances.
-SOLVERS: dict[str, Callable[[StateForm, Array, Array], diffrax.AbstractSolver]] = {
-    "tsit5": lambda form, rtol, atol: form.tsit5(),
+#: The choices of `[solver] method`: a solver of one vector, for these tolerances.
+SOLVERS: dict[str, Callable[[Array, Array], diffrax.AbstractSolver]] = {
+    "tsit5": lambda rtol, atol: ONE_VECTOR.tsit5(),
     "kvaerno5": _kvaerno5,
+}
+#: The solvers of lanes, for a model: explicit, and stiff with a Jacobian in each lane.
+LANE_SOLVERS: dict[str, Callable[[Model], diffrax.AbstractSolver]] = {
+    "tsit5": lambda model: LANES.tsit5(),
+    "rodas": lambda model: LaneRodas(model_sparsity(model)),
 }
 
 #: What is kept of a solve at a time: (tau, value of every state, timeline there) -> array.
@@ -95,7 +107,6 @@ def integrate(
     schedule = timeline.schedule
     lanes, dtype = start[0].shape, taus.dtype
     derivative, jump = terms(model, form)
-    solver = SOLVERS[method](form, rtol, atol)
     # The longest over the lanes: where their edges differ, none may cross its own.
     widths = schedule.edges[1:] - schedule.edges[:-1]
     widths = jax.lax.stop_gradient(jnp.max(widths.reshape(schedule.segments, -1), axis=1))
@@ -104,10 +115,13 @@ def integrate(
     count = len(start)
     if form is LANES:
         states = (*states, jnp.ones(lanes, dtype))
-        solver = FreezingLanes(solver, rtol, atol, lone_step, 2 * SMALLEST_STEP * whole)
+        solver: Any = FreezingLanes(
+            LANE_SOLVERS[method](model), rtol, atol, lone_step, 2 * SMALLEST_STEP * whole
+        )
         tolerances: Any = OfScaledErrors(diffrax.PIDController(rtol=0.0, atol=1.0, norm=jnp.max))
     else:
-        tolerances = diffrax.PIDController(rtol=rtol, atol=atol, norm=form.norm)
+        solver = SOLVERS[method](rtol, atol)
+        tolerances = diffrax.PIDController(rtol=rtol, atol=atol, norm=rms_norm)
     something_jumps = bool(schedule.doses or model.spec.events)
     end = jnp.asarray(schedule.segments, dtype)
 

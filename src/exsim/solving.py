@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from .integrating import SOLVERS, STATUS_TEXT, Integration, Status, integrate
+from .integrating import LANE_SOLVERS, SOLVERS, STATUS_TEXT, Integration, Status, integrate
 from .jax_setup import eqx, jax, jnp
 from .lanes import LANES, ONE_VECTOR, Timeline
 from .model import Model
@@ -79,8 +79,8 @@ def _as_array(value: Any, dtype: Any) -> Any:
 
 def _check_lanes(model: Model, protocol: Protocol, method: str) -> None:
     # Lanes share one line of edges here, and one Jacobian there.
-    if method == "kvaerno5":
-        raise ValueError("kvaerno5 takes one lane: it would build one dense Jacobian across all of them")
+    if method not in LANE_SOLVERS:
+        raise ValueError(f"{method} takes one lane: many are solved by {' or '.join(LANE_SOLVERS)}")
     per_kg = [item.mass_power for item in protocol.infusions] + [item.mass_power for item in protocol.boluses]
     if any(per_kg):
         raise ValueError("a dose per kg differs between lanes of different body mass: give it as a whole")

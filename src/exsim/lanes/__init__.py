@@ -1,8 +1,10 @@
 """Lanes: many solves as one system, and the same for one solve; integration in scaled time."""
 
-from .compact_tsit5 import CompactTsit5
+from .compact_tsit5 import CompactTsit5, rms_norm
+from .elimination import model_sparsity
 from .forms import LANES, ONE_VECTOR, StateForm
 from .freezing import NOT_FINITE, STEP_TOO_SMALL, FreezingLanes, OfScaledErrors
+from .rodas import LaneRodas
 from .scaled_time import InScaledTime, SegmentController, States, Timeline, lane_norm
 from .tsit5 import LaneTsit5
 
@@ -14,6 +16,7 @@ __all__ = [
     "CompactTsit5",
     "FreezingLanes",
     "InScaledTime",
+    "LaneRodas",
     "LaneTsit5",
     "OfScaledErrors",
     "SegmentController",
@@ -21,4 +24,6 @@ __all__ = [
     "States",
     "Timeline",
     "lane_norm",
+    "model_sparsity",
+    "rms_norm",
 ]

@@ -14,8 +14,8 @@ from typing import Any
 from jaxtyping import Array
 
 from ..jax_setup import diffrax, jax, jnp
-from .compact_tsit5 import CompactTsit5, rms_norm
-from .scaled_time import States, lane_norm
+from .compact_tsit5 import CompactTsit5
+from .scaled_time import States
 from .tsit5 import LaneTsit5
 
 
@@ -28,8 +28,6 @@ class StateForm:
     unpack: Callable[[States], tuple[Array, ...]]
     #: states -> one array (state, ...)
     stack: Callable[[States], Array]
-    #: Norm of the scaled error that the steps are chosen by.
-    norm: Callable[[States], Array]
     tsit5: type[diffrax.AbstractSolver]
 
 
@@ -42,5 +40,5 @@ def _tuple(values: Sequence[Any], lanes: tuple[int, ...], dtype: Any) -> tuple[A
     return tuple(jnp.broadcast_to(jax.lax.convert_element_type(value, dtype), lanes) for value in values)
 
 
-ONE_VECTOR = StateForm(_vector, jnp.unstack, lambda states: states, rms_norm, CompactTsit5)
-LANES = StateForm(_tuple, tuple, jnp.stack, lane_norm, LaneTsit5)
+ONE_VECTOR = StateForm(_vector, jnp.unstack, lambda states: states, CompactTsit5)
+LANES = StateForm(_tuple, tuple, jnp.stack, LaneTsit5)

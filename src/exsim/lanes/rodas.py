@@ -1,8 +1,9 @@
-"""A Rosenbrock method for stiff models over a tuple of lane vectors.
+"""Rodas5P, a Rosenbrock method for stiff models over a tuple of lane vectors.
 
 Each lane has its own Jacobian, by forward mode, and its own sparse factors in a pattern that is
 known beforehand. Nothing is iterated, so a step has no stopping rule that would couple the lanes:
-a lane that turns non-finite leaves the others alone. Coefficients: `rosenbrock_tableau`.
+a lane that turns non-finite leaves the others alone. Coefficients and their source:
+`rosenbrock_tableau`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from jaxtyping import Array
 
 from ..jax_setup import diffrax, eqx, jax, jnp
 from .elimination import Elimination, Entries, Sparsity, factorise, substitute_back, substitute_forward
-from .rosenbrock_tableau import RODAS4, Tableau
+from .rosenbrock_tableau import RODAS5P, Tableau
 from .tsit5 import Lanes
 
 #: Up to this many states the stages are written out one by one: the program is faster (2.5 times with own
@@ -26,7 +27,7 @@ Rates = Callable[[Any, Lanes], Lanes]
 
 
 class RodasInterpolation(diffrax.AbstractLocalInterpolation):
-    """The interpolant of one step, of one order less than the step.
+    """The interpolant of one step, of order 4.
 
     y0 (1 - theta) + theta (y1 + (1 - theta) (k_1 + theta (k_2 + theta k_3))), with the sums k of
     the increments weighted by `Tableau.dense` (Hairer & Wanner 1996, equation IV.7.27 in its form
@@ -54,21 +55,20 @@ class RodasInterpolation(diffrax.AbstractLocalInterpolation):
 
 
 class LaneRodas(diffrax.AbstractAdaptiveSolver):
-    """Linearly implicit, stiffly accurate and L-stable, for states that are tuples of lane vectors.
+    """Linearly implicit, order 5, stiffly accurate and L-stable, for states that are tuples of lane vectors.
 
     `sparsity` says where the Jacobian may differ from 0 (`elimination.model_sparsity`). A step may
     have a length of its own in each lane; one of length 0 changes nothing.
     """
 
     sparsity: Sparsity = eqx.field(static=True)
-    tableau: Tableau = eqx.field(static=True, default=RODAS4)
 
     term_structure: ClassVar = diffrax.AbstractTerm
     interpolation_cls: ClassVar[Callable[..., RodasInterpolation]] = RodasInterpolation
 
     def order(self, terms: Any) -> int:
         """Return the order of the solution that is carried on."""
-        return self.tableau.order
+        return RODAS5P.order
 
     def init(self, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any) -> None:
         """Return nothing: no step needs what another has computed."""
@@ -81,26 +81,26 @@ class LaneRodas(diffrax.AbstractAdaptiveSolver):
         self, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any, solver_state: None, made_jump: Any
     ) -> tuple[Lanes, Lanes, dict[str, Any], None, Any]:
         """Make one step from `t0` to `t1`; both may differ from lane to lane."""
-        y1, error, inner = _step(self.sparsity, self.tableau, terms, t0, t1, y0, args)
+        y1, error, inner = _step(self.sparsity, terms, t0, t1, y0, args)
         return y1, error, {"y0": y0, "y1": y1, "inner": inner}, None, diffrax.RESULTS.successful
 
 
 # Jitted by itself: diffrax traces the body of its loop three times, this part only once.
 @eqx.filter_jit
 def _step(
-    sparsity: Sparsity, tableau: Tableau, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any
+    sparsity: Sparsity, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any
 ) -> tuple[Lanes, Lanes, tuple[Lanes, ...]]:
     def rates(time: Any, states: Lanes) -> Lanes:
         return terms.vf(time, states, args)
 
     plan, dtype = sparsity.elimination, y0[0].dtype
     h = jnp.broadcast_to(jnp.asarray(t1 - t0, dtype), y0[0].shape)
-    factors = factorise(plan, _matrix(sparsity, rates, t0, y0, tableau.gamma * h))
+    factors = factorise(plan, _matrix(sparsity, rates, t0, y0, RODAS5P.gamma * h))
     slopes = _time_slopes(rates, t0, y0) if sparsity.uses_time else None
     make = _unrolled_stages if len(y0) <= UNROLLED_STATES else _looped_stages
-    stages = make(plan, tableau, factors, rates, t0, h, y0, slopes)
-    y1 = tuple(y + change for y, change in zip(y0, stages.weighted(tableau.b), strict=True))
-    return y1, stages.last, tuple(stages.weighted(row) for row in tableau.dense)
+    stages = make(plan, RODAS5P, factors, rates, t0, h, y0, slopes)
+    y1 = tuple(y + change for y, change in zip(y0, stages.weighted(RODAS5P.b), strict=True))
+    return y1, stages.last, tuple(stages.weighted(row) for row in RODAS5P.dense)
 
 
 def _matrix(

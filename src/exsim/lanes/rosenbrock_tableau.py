@@ -1,4 +1,4 @@
-"""Coefficients of Rosenbrock methods, in the form that needs no product with the Jacobian.
+"""Coefficients of a Rosenbrock method, in the form that needs no product with the Jacobian.
 
 With increments u_i of a step h from y0 at t0, W = I - h gamma J and J = df/dy(t0, y0):
 
@@ -33,7 +33,7 @@ class Tableau:
     nodes: Row
     #: Weights of df/dt.
     d: Row
-    #: Weights of the increments in the interpolant, one row a power (see `LaneRodas`).
+    #: Weights of the increments in the interpolant, one row a power (see `RodasInterpolation`).
     dense: tuple[Row, ...]
 
     @property
@@ -66,46 +66,6 @@ def _square(rows: list[Row]) -> np.ndarray:
         matrix[stage, : len(row)] = row
     return matrix
 
-
-#: Order 4(3), interpolant of order 3: the set of coefficients that the program RODAS takes by default.
-#: Hairer & Wanner (1996), section IV.7 and IV.10; gamma = 1/4.
-RODAS4 = Tableau(
-    order=4,
-    gamma=0.25,
-    a_lower=(
-        (1.544,),
-        (0.9466785280815826, 0.2557011698983284),
-        (3.314825187068521, 2.896124015972201, 0.9986419139977817),
-        (1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950),
-    ),
-    c_lower=(
-        (-5.6688,),
-        (-2.430093356833875, -0.2063599157091915),
-        (-0.1073529058151375, -9.594562251023355, -20.47028614809616),
-        (7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160),
-        (8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054),
-    ),
-    nodes=(0.0, 0.386, 0.21, 0.63, 1.0, 1.0),
-    d=(0.25, -0.1043, 0.1035, -0.03620000000000023, 0.0, 0.0),
-    dense=(
-        (
-            10.12623508344586,
-            -7.487995877610167,
-            -34.80091861555747,
-            -7.992771707568823,
-            1.025137723295662,
-            0.0,
-        ),
-        (
-            -0.6762803392801253,
-            6.087714651680015,
-            16.43084320892478,
-            24.76722511418386,
-            -6.594389125716872,
-            0.0,
-        ),
-    ),
-)
 
 #: Order 5(4), interpolant of order 4: Rodas5P of Steinebach, G. (2023) Construction of Rosenbrock-Wanner
 #: method Rodas5P and numerical benchmarks within the Julia Differential Equations package.

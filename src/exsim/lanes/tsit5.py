@@ -110,6 +110,7 @@ def _unrolled(terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any) -> tuple[Lanes
     stages = [tuple(h * f for f in terms.vf(t0, y0, args))]
     y1 = y0
     for row, c in zip(A, C, strict=True):
-        y1 = _plus(y0, _weighted(row, stages))
+        # Made once and kept: else XLA computes the sums again in everything that reads them.
+        y1 = jax.lax.optimization_barrier(_plus(y0, _weighted(row, stages)))
         stages.append(tuple(h * f for f in terms.vf(t0 + c * h, y1, args)))
     return y1, _weighted(B_ERROR, stages), {"y0": y0, "stages": tuple(stages)}

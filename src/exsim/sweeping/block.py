@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -28,7 +28,10 @@ from .ordering import stiffness
 #: Draws of a block.
 BLOCK_DRAWS = 4096
 #: Lanes of a group that shares its steps: fewer waste the overhead of a step, more wait for each other.
-GROUP_LANES = 64
+GROUP_LANES = 32
+
+#: An array of the device, or of the host before it is handed over.
+Given: TypeAlias = Array | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,19 @@ class BlockNumbers(eqx.Module):
     """The numbers of a block: one for all draws, or one a draw along the last axis."""
 
     #: All parameters of the model, and those that vary, (row, draw).
-    parameters: Float[Array, "parameter"]
-    varied: Float[Array, "varied draw"]
+    parameters: Float[Given, "parameter"]
+    varied: Float[Given, "varied draw"]
     protocol: Protocol
     #: How many draws of the block there are: what is behind them is padding.
-    count: Int[Array, ""]
+    count: Int[Given, ""]
     #: Output times of metrics if all draws share them, hours, and the times of curves.
     times_h: OutputHours
     curve_times_h: OutputHours
-    until_h: Float[Array, ""]
-    rtol: Float[Array, ""]
-    atol: Float[Array, ""]
+    until_h: Float[Given, ""]
+    rtol: Float[Given, ""]
+    atol: Float[Given, ""]
     #: A lane that alone needs shorter steps than this is frozen, hours.
-    lone_step_h: Float[Array, ""]
+    lone_step_h: Float[Given, ""]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -82,7 +85,10 @@ def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
     group. What belongs to a failed draw is NaN.
     """
     present = jnp.arange(task.draws) < numbers.count
-    order = jnp.argsort(jnp.where(present, _stiffness(task, numbers), jnp.inf), stable=True)
+    expected = _stiffness(task, numbers)
+    # What is no number goes behind the others, and padding behind that.
+    expected = jnp.where(present & ~jnp.isnan(expected), expected, jnp.inf)
+    order = jnp.argsort(expected, stable=True)
     groups = jax.tree.map(lambda leaf: _grouped(task, leaf, order), _per_draw(numbers))
 
     def solve_group(number: Array, results: dict[str, Array]) -> dict[str, Array]:

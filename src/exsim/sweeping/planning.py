@@ -17,7 +17,6 @@ from ..model import Model, compile_model
 from ..model_spec import ModelSpec
 from ..protocol import Protocol, build_schedule, compile_protocol
 from ..pruning import prune_model
-from ..solving import SOLVERS
 from ..spec import RunSpec
 from ..summaries import falls
 from ..sweep_metrics import Metric, read_metric
@@ -37,10 +36,12 @@ LONE_STEP_FACTOR = 16
 OWN_STEP_COST = 3
 #: Draws that tell whether lanes share their steps.
 PILOT_DRAWS = 256
-#: Times of percentile bands.
+#: Percentile bands are kept at so many of the output times at least, where there are as many.
 BAND_TIMES = 97
 #: The method that takes over what the explicit one cannot do.
 STIFF_METHOD = "rodas"
+#: `[solver] method` -> what lanes do. An implicit method that iterates would couple them.
+METHODS = {"auto": "tsit5", "tsit5": "tsit5", "kvaerno5": STIFF_METHOD}
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,9 @@ def plan_sweep(
     pruned = _pruned(spec, model, targets, observed, rows)
     falling, steps, warnings = _nominal(spec, model_spec, name, observed)
     solver = spec.solver
-    explicit = "tsit5" if solver.method == "auto" else solver.method
     task = BlockTask(
         model=pruned,
-        method=explicit,
+        method=METHODS[solver.method],
         shared_steps=sweep.stepping != "own",
         max_steps=solver.max_steps,
         varied=tuple(rows),
@@ -144,7 +144,7 @@ def plan_sweep(
     plan = replace(plan, task=replace(task, grid=_grid(plan)))
     if sweep.stepping == "auto":
         plan = replace(plan, task=replace(plan.task, shared_steps=_shares_steps(plan, steps)))
-    if solver.method == "auto" and STIFF_METHOD in SOLVERS:
+    if solver.method == "auto":
         plan = replace(plan, stiff_task=replace(plan.task, method=STIFF_METHOD))
     return plan
 
@@ -253,10 +253,12 @@ def _numbers(
     dtype = np.dtype(solver.precision)
     rtol, atol = tolerances(spec)
     times_h = output_times_h(spec, protocol)
-    curve_times_h = times_h if sweep.trajectories else np.linspace(0.0, until_h, BAND_TIMES)
+    # Among the output times: what is kept besides changes no metric.
+    apart = 1 if sweep.trajectories else max(1, (len(times_h) - 1) // (BAND_TIMES - 1))
+    curve_times_h = np.unique(np.append(times_h[::apart], times_h[-1]))
     asked = [item.measure for item in metrics if item.measure.kind == "value_at"]
     at_h = [item.time_h + (float(protocol.end_h) if item.after_end else 0.0) for item in asked]
-    inside = [time for time in (*at_h, *curve_times_h) if 0.0 <= time <= until_h]
+    inside = [time for time in at_h if 0.0 <= time <= until_h]
     new = [t for t in inside if not np.isclose(times_h, t, rtol=1e-12, atol=1e-12).any()]
     return BlockNumbers(
         parameters=parameter_values(spec, model).astype(dtype),
