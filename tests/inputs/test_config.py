@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from exsim.cli import main
 from exsim.errors import ConfigError
 from exsim.inputs.config import read_config
+from exsim.inputs.shipped import shipped_configs
 from exsim.spec import RunSpec
 from exsim.units import Quantity
 
@@ -220,9 +221,43 @@ def test_a_missing_file_names_the_nearest_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "folder"), [("marathon", "simulate"), ("marathon_runners", "sweep")], ids=["simulate", "sweep"]
+)
+def test_a_shipped_config_of_any_command_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, folder: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = read_config(Path(name))
+    assert (found.name, found.path.parent.name) == (name, folder)
+
+
+def test_a_file_goes_before_a_shipped_config_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write(tmp_path, MARATHON, "marathon")
+    assert read_config(Path("marathon")).path == Path("marathon")
+
+
+@pytest.mark.parametrize("name", ["sweep/marathon_runners", "marathon_runners.toml"])
+def test_a_path_is_no_name_of_a_shipped_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        read_config(Path(name))
+
+
+def test_no_two_shipped_configs_have_one_name() -> None:
+    names = [Path(item).stem for item in shipped_configs()]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("maraton", 'Did you mean "marathon"?'),
+        ("maraton_runners", 'Did you mean "marathon_runners"?'),
         ("il6_axis", 'name a config with model = "il6_axis" in it'),
         ("il6_axes", 'Did you mean "il6_axis"?'),
         ("zzzz", "(shipped: "),
