@@ -277,6 +277,43 @@ def test_a_sweep_without_percentiles_says_so(make_sweep):
     assert "kept no percentiles" in words(bands_figure(make_sweep(draws=10))).replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("How far apart are runners?", "How far apart are runners? What moves which metric"),
+        ("Runners of a marathon", "Runners of a marathon: what moves which metric"),
+        ("", "What moves which metric"),
+    ],
+)
+def test_a_heading_follows_a_question_as_a_sentence_and_a_name_after_a_colon(make_sweep, title, shown):
+    ds = make_sweep(draws=100, shown=("IL6_peak",))
+    ds.attrs.update(title=title, config="")
+    assert shown in words(tornado_figure(ds)).replace("\n", " ")
+
+
+def test_a_long_name_on_an_axis_is_cut_and_keeps_its_unit(make_sweep):
+    ds = make_sweep("grid", (6, 5), vary=2, shown=("IL6_peak",))
+    ds.attrs["varied"] = ds.attrs["varied"].replace('"duration"', '"' + "a long name " * 12 + '"')
+    label = surface_figure(ds).axes[0].get_xlabel()
+    assert label.endswith(" … (h)")
+    assert label.count("\n") == 1
+
+
+def test_a_name_that_fits_on_two_lines_of_a_tornado_is_whole(make_sweep):
+    ds = make_sweep(draws=100, vary=2, shown=("IL6_peak",))
+    name = "IL-6 released per kg of working muscle with empty stores"
+    ds.attrs["varied"] = ds.attrs["varied"].replace('"duration"', f'"{name}"')
+    labels = [text.get_text().replace("\n", " ") for text in tornado_figure(ds).axes[0].get_yticklabels()]
+    assert name in labels
+
+
+@pytest.mark.parametrize(("design", "shown"), [("grid", False), ("sobol", True)])
+def test_the_seed_is_named_where_draws_depend_on_it(make_sweep, design, shown):
+    ds = make_sweep(design, (6, 5) if design == "grid" else 64, vary=2, shown=("IL6_peak",))
+    ds.attrs["seed"] = "4711"
+    assert ("seed 4711" in words(surface_figure(ds))) is shown
+
+
 def test_labels_with_dollar_signs_and_great_length_are_drawn_as_they_are(make_sweep):
     ds = make_sweep("grid", (6, 5), vary=2)
     ds.attrs["title"] = "Läufer β: $5 and \\frac{$ " * 12

@@ -34,6 +34,8 @@ MOST_PANELS = 12
 FAILED, UNDEFINED = "////", "..."
 GAP: dict[str, Any] = {"facecolor": "#f4f4f4", "edgecolor": "#8a8a8a", "linewidth": 0.0}
 _DIMENSIONLESS = ("", "1", "dimensionless")
+#: Designs of which no draw depends on the seed.
+_WITHOUT_CHANCE = ("grid", "table", "posterior")
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ def set_varied_axis(
     style.set_ticks(axis, style.log_ticks(limits, 6) if log else style.linear_ticks(limits))
     box = axes.get_position()
     inches = {"x": box.width * _sheet_of(axes)[0], "y": box.height * _sheet_of(axes)[1]}[side]
-    lines = textwrap.wrap(with_unit(item.label, item.unit), int(11 * inches), max_lines=2, placeholder=" …")
+    room, unit = int(11 * inches), with_unit("", item.unit)
+    # A long label is cut; its unit is not.
+    lost = f" …{unit}" if len(unit) < room // 2 else " …"
+    lines = textwrap.wrap(f"{item.label}{unit}", room, max_lines=2, placeholder=lost)
     axis.set_label_text("\n".join(lines), parse_math=False)
 
 
@@ -191,14 +196,17 @@ def nothing_to_show(ds: xr.Dataset) -> str:
 
 
 def _title(ds: xr.Dataset, heading: str) -> str:
-    name = str(ds.attrs.get("title") or ds.attrs.get("config") or "")
-    return f"{name}: {heading}" if name else heading[:1].upper() + heading[1:]
+    name = str(ds.attrs.get("title") or ds.attrs.get("config") or "").strip()
+    sentence = heading[:1].upper() + heading[1:]
+    if name.endswith(("?", "!", ".")):
+        return f"{name} {sentence}"
+    return f"{name}: {heading}" if name else sentence
 
 
 def _source(ds: xr.Dataset) -> str:
     parts = [f"model {ds.attrs.get('model', '?')}"]
     if ds.attrs.get("config"):
         parts.append(f"config {ds.attrs['config']}")
-    if ds.attrs.get("seed") is not None:
+    if ds.attrs.get("seed") is not None and design(ds) not in _WITHOUT_CHANCE:
         parts.append(f"seed {ds.attrs['seed']}")
     return "  ·  ".join([*parts, f"exsim {ds.attrs.get('exsim_version', '?')}"])

@@ -11,7 +11,7 @@ import numpy as np
 from ...sensitivity import FIRST_ORDER, LEAST_BLOCKS, PARTIAL_RANK, SPEARMAN, TOTAL, sensitivity_table
 from ...sweep_labels import VariedTarget, varied
 from .. import plot_style as style
-from .frames import PanelSize, cut, draws_text, nothing_to_show, say, set_title, sheet, shown_metrics
+from .frames import PanelSize, draws_text, nothing_to_show, say, set_title, sheet, shown_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: At most this many bars a panel; the weaker ones are in the table only.
 MOST_BARS = 15
 _BAR_IN = 0.34
-_LONGEST_LABEL = 30
+_LONGEST_LABEL = 34
 #: Colours of the indices: total under first order; up and down for correlations.
 _TOTAL_COLOUR, _FIRST_COLOUR = "#9ecae1", style.COLOURS[0]
 _UP, _DOWN = style.COLOURS[0], style.COLOURS[1]
@@ -80,7 +80,7 @@ def _sheet(
 
 
 def _wrapped(item: VariedTarget) -> str:
-    return "\n".join(textwrap.wrap(cut(item.label, 2 * _LONGEST_LABEL - 4), _LONGEST_LABEL, max_lines=2))
+    return "\n".join(textwrap.wrap(item.label, _LONGEST_LABEL, max_lines=2, placeholder=" …"))
 
 
 def _kind(table: pd.DataFrame) -> str:
