@@ -30,8 +30,8 @@ class RodasInterpolation(diffrax.AbstractLocalInterpolation):
     """The interpolant of one step, of order 4.
 
     y0 (1 - theta) + theta (y1 + (1 - theta) (k_1 + theta (k_2 + theta k_3))), with the sums k of
-    the increments weighted by `Tableau.dense` (Hairer & Wanner 1996, equation IV.7.27 in its form
-    of the program RODAS; Steinebach 2023, section 3). Each species stands alone.
+    the increments weighted by `Tableau.dense`: the continuous output of the program RODAS (Hairer &
+    Wanner 1996) with one power more (Steinebach 2023). Each species stands alone.
     """
 
     t0: Any

@@ -5,8 +5,8 @@ With increments u_i of a step h from y0 at t0, W = I - h gamma J and J = df/dy(t
     W u_i = h gamma f(t0 + c_i h, y0 + sum_j a_ij u_j) + gamma sum_j c_ij u_j + h^2 gamma d_i df/dt
     y1    = y0 + sum_i b_i u_i,   error = u_s
 
-Hairer, E., Wanner, G. (1996) Solving Ordinary Differential Equations II, 2nd ed., section IV.7,
-equations (7.4') and (7.25), doi 10.1007/978-3-642-05221-7.
+Hairer, E., Wanner, G. (1996) Solving Ordinary Differential Equations II, 2nd ed., section IV.7
+(implementation of Rosenbrock methods), doi 10.1007/978-3-642-05221-7.
 """
 
 from __future__ import annotations
