@@ -27,6 +27,8 @@ format: $(VENV)/lint.stamp
 
 bench: $(VENV)/bench.stamp  ## speed beside libRoadRunner and stock diffrax, as ratios of one run
 	$(BIN)/python benchmarks/single_run.py
+	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/stiff.py
 
 docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs anew
 	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py
@@ -54,6 +56,7 @@ $(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/bench.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet -c constraints.txt -e ".[benchmark]"
+	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-lsoda]" || echo "numbalsoda is left out: no Fortran compiler"
 	touch $@
 
 clean:

@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_the_public_names_are_these() -> None:
-    assert exsim.__all__ == ["__version__", "load_model", "simulate"]
+    assert exsim.__all__ == ["__version__", "load_model", "simulate", "sweep"]
     assert set(exsim.__all__) <= set(dir(exsim))
     with pytest.raises(AttributeError, match="no attribute 'simulte'"):
         exsim.simulte  # noqa: B018
@@ -106,3 +106,31 @@ def test_errors_are_of_one_family_and_name_the_file(config: Path, tmp_path: Path
         exsim.simulate(config)
     with pytest.raises(ModelFileError, match="one"):
         exsim.load_model("one")
+
+
+SWEEP = """
+[sweep]
+draws = 40
+design = "random"
+[[sweep.vary]]
+target = "parameter.k"
+range = ["0.2 1/h", "1 1/h"]
+[sweep.metrics]
+C = ["baseline", "value_at 2 h"]
+"""
+
+
+def test_a_sweep_returns_all_draws_with_units_and_its_seed(config: Path) -> None:
+    config.write_text(CONFIG + SWEEP.replace('"0.2 1/h", "1 1/h"', "0.2, 1.0"), encoding="utf-8")
+    ds = exsim.sweep(config, ["seed=3"])
+    assert dict(ds.sizes) == {"draw": 40}
+    assert ds.attrs["seed"] == "3"
+    assert set(np.asarray(ds.status)) == {0}
+    # C' = -k C, C(0) = 3
+    np.testing.assert_allclose(ds.C_at_2_h, 3 * np.exp(-2 * ds["parameter.k"]), rtol=1e-5)
+    np.testing.assert_array_equal(ds.C_baseline, 3.0)
+
+
+def test_a_config_without_a_sweep_is_refused_with_an_example(config: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no \[sweep\](.|\n)*draws = 1000"):
+        exsim.sweep(config)

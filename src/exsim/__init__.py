@@ -1,6 +1,7 @@
 """exsim: mechanistic simulation of exerkine kinetics.
 
-`simulate("marathon.toml")` runs a config, `load_model("il6_axis")` reads a model. Importing
+`simulate("marathon.toml")` runs a config, `sweep("marathon_runners.toml")` many draws of one,
+`load_model("il6_axis")` reads a model. Importing
 exsim changes no setting and loads nothing heavy; JAX comes with the first call.
 """
 
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .api import load_model, simulate
+    from .api import load_model, simulate, sweep
 
-__all__ = ["__version__", "load_model", "simulate"]
+__all__ = ["__version__", "load_model", "simulate", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load_model", "simulate"):
+    if name in ("load_model", "simulate", "sweep"):
         from . import api
 
         return getattr(api, name)

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .errors import ConfigError, Problem
 from .inputs.config import LoadedConfig, check_against_model, read_config
 from .inputs.model_files import load_model
 from .model_spec import ModelSpec
 
 if TYPE_CHECKING:
     import numpy as np
+    import xarray as xr
 
     from .workflows import Run
 
-__all__ = ["Study", "load_model", "read_draws", "read_study", "run_study", "simulate"]
+__all__ = ["Study", "load_model", "read_draws", "read_study", "run_study", "simulate", "sweep", "sweep_seed"]
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,38 @@ def simulate(config: str | Path, overrides: Sequence[str] = ()) -> Run:
     Nothing is written. Raises as `read_study`, and SolveError if the end is not reached.
     """
     return run_study(read_study(config, overrides))
+
+
+def sweep_seed(study: Study) -> int | None:
+    """Return the seed of a sweep, that of `[sweep]` before that of the config; None if there is none."""
+    spec = study.config.spec
+    return spec.seed if spec.sweep is None or spec.sweep.seed is None else spec.sweep.seed
+
+
+def sweep(config: str | Path, overrides: Sequence[str] = ()) -> xr.Dataset:
+    """Solve all draws of a config with a `[sweep]` and return them as one Dataset, in memory.
+
+    The variables are those of the store of `exsim sweep`: targets, metrics, `status`, curves, percentiles,
+    each with its units. A failed draw has NaN and its status. Nothing is written: for a sweep that is
+    large or long, or that must survive a kill, use the command. A seed that the config lacks is drawn and
+    is among the attributes. Raises as `read_study`, and ConfigError where there is no `[sweep]`.
+    """
+    import secrets
+
+    from .sweep_arrays import memory_dataset
+    from .sweeping import plan_sweep
+
+    study = read_study(config, overrides)
+    spec = study.config.spec
+    if spec.sweep is None:
+        raise no_sweep(study)
+    seed = sweep_seed(study)
+    seed = secrets.randbelow(2**63) if seed is None else seed
+    plan = plan_sweep(spec, study.model, study.config.name, seed, read_draws(study))
+    return memory_dataset(plan, spec.label or study.config.question)
+
+
+def no_sweep(study: Study) -> ConfigError:
+    """Return what to raise where a config holds no `[sweep]`."""
+    hint = 'add [sweep] with draws = 1000, [[sweep.vary]] and [sweep.metrics] with IL6 = ["peak"]'
+    return ConfigError(Problem("the config holds no [sweep]", str(study.config.path), hint=hint))

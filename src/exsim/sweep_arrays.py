@@ -1,18 +1,20 @@
-"""A planned sweep -> the arrays of its store, with names and units, and the numbers of one batch in them."""
+"""A planned sweep -> the arrays of its store, with names and units, and the numbers of a batch."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from ..datasets import bout_table
-from ..solving import STATUS_TEXT, Status
-from ..sweeping import DrawArrays, SweepPlan
-from ..version import __version__
-from .sweep_layout import ArraySpec, Coordinate, Layout, choose_batch_draws, count_draw_bytes
+from .datasets import bout_table
+from .outputs.sweep_layout import ArraySpec, Coordinate, Layout, choose_batch_draws, count_draw_bytes
+from .solving import STATUS_TEXT, Status
+from .sweeping import DrawArrays, SweepPlan, solve_batches
+from .version import __version__
 
 #: Percentiles that are kept of every batch, for bands over time.
 PERCENTILES = np.arange(101.0)
@@ -125,3 +127,23 @@ def batch_arrays(plan: SweepPlan, layout: Layout, found: DrawArrays) -> Mapping[
         arrays[f"{name}_percentiles"] = np.ascontiguousarray(bands, plan.precision)
         arrays["batch_done"] = np.asarray(done.sum(), np.int32)
     return arrays
+
+
+def memory_dataset(plan: SweepPlan, title: str) -> xr.Dataset:
+    """Solve all draws of a planned sweep and return them as one Dataset, as its store would hold them."""
+    layout = sweep_layout(plan, title)
+    workers = plan.sweep.workers or os.cpu_count() or 1
+    spans = map(layout.draws_of, range(layout.batches))
+    parts = ((batch, span.start, span.stop) for batch, span in enumerate(spans))
+    found = {batch: batch_arrays(plan, layout, part) for batch, part in solve_batches(plan, parts, workers)}
+    variables = {}
+    for item in layout.arrays:
+        pieces = [found[batch][item.name] for batch in range(layout.batches)]
+        values = np.stack(pieces) if item.dims[0] == "batch" else np.concatenate(pieces)
+        attributes = {"units": item.units, "long_name": item.long_name, **item.attrs}
+        variables[item.name] = (item.dims, values, attributes)
+    coords = {
+        item.dim: (item.dim, item.values, {"units": item.units, "long_name": item.long_name})
+        for item in layout.coords
+    }
+    return xr.Dataset(variables, coords, dict(layout.attributes))
