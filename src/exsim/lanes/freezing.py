@@ -13,6 +13,7 @@ from jaxtyping import Array
 
 from ..jax_setup import diffrax, jax, jnp
 from .tsit5 import Lanes
+from .wrapping import AbstractWrappedController, AbstractWrappedSolver
 
 #: Values of `going`.
 GOING, STEP_TOO_SMALL, NOT_FINITE = 1.0, 0.0, -1.0
@@ -23,7 +24,7 @@ ALONE = 1 / 8
 HUGE = 1e10
 
 
-class FreezingLanes(diffrax.AbstractAdaptiveSolver):
+class FreezingLanes(AbstractWrappedSolver):
     """Lets a solver step the lanes that are going, and freezes those that hold up the others.
 
     The error of a step is one number a lane: the root mean square over the states of their errors in
@@ -38,24 +39,6 @@ class FreezingLanes(diffrax.AbstractAdaptiveSolver):
     atol: Array
     lone_step: Any
     smallest_step: Any
-
-    @property
-    def term_structure(self) -> Any:
-        """As the wrapped solver."""
-        return self.solver.term_structure
-
-    @property
-    def interpolation_cls(self) -> Any:
-        """As the wrapped solver: it gives the states without `going`."""
-        return self.solver.interpolation_cls
-
-    def order(self, terms: Any) -> int | None:
-        """Return the order of the wrapped solver."""
-        return self.solver.order(terms)
-
-    def error_order(self, terms: Any) -> Any:
-        """Return the order of the wrapped solver's error estimate."""
-        return self.solver.error_order(terms)
 
     def init(self, terms: Any, t0: Any, t1: Any, y0: Lanes, args: Any) -> Any:
         """Start the wrapped solver."""
@@ -96,25 +79,10 @@ class FreezingLanes(diffrax.AbstractAdaptiveSolver):
         return (*after, going), scaled_error, dense_info, solver_state, result
 
 
-class OfScaledErrors(diffrax.AbstractAdaptiveStepSizeController):
+class OfScaledErrors(AbstractWrappedController):
     """Lets a controller with rtol 0 and atol 1 judge errors that were scaled where they were made."""
 
     controller: diffrax.AbstractAdaptiveStepSizeController
-
-    @property
-    def rtol(self) -> Any:
-        """Of the controller."""
-        return self.controller.rtol
-
-    @property
-    def atol(self) -> Any:
-        """Of the controller."""
-        return self.controller.atol
-
-    @property
-    def norm(self) -> Any:
-        """Of the controller."""
-        return self.controller.norm
 
     def wrap(self, direction: Any) -> OfScaledErrors:
         """Return the controller for this direction of time."""

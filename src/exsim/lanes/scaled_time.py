@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from ..jax_setup import diffrax, eqx, jax, jnp
 from .tsit5 import Lanes
+from .wrapping import AbstractWrappedController, AbstractWrappedSolver
 
 #: The states of a solve: one vector, or a tuple of lane vectors.
 States: TypeAlias = Array | Lanes
@@ -54,7 +55,7 @@ class Timeline(eqx.Module):
         return start + (tau - self.segment) * (end - start)
 
 
-class InScaledTime(diffrax.AbstractAdaptiveSolver):
+class InScaledTime(AbstractWrappedSolver):
     """Lets any solver step in scaled time and makes the jumps at the starts of segments.
 
     `jump` gives the state after what happens at the start of a segment, if this step is its first,
@@ -63,24 +64,6 @@ class InScaledTime(diffrax.AbstractAdaptiveSolver):
 
     solver: diffrax.AbstractSolver
     jump: Callable[..., States] | None = eqx.field(static=True)
-
-    @property
-    def term_structure(self) -> Any:
-        """As the wrapped solver."""
-        return self.solver.term_structure
-
-    @property
-    def interpolation_cls(self) -> Any:
-        """As the wrapped solver: the share of a step is the same in both times."""
-        return self.solver.interpolation_cls
-
-    def order(self, terms: Any) -> int | None:
-        """Return the order of the wrapped solver."""
-        return self.solver.order(terms)
-
-    def error_order(self, terms: Any) -> Any:
-        """Return the order of the wrapped solver's error estimate."""
-        return self.solver.error_order(terms)
 
     def init(self, terms: Any, t0: Any, t1: Any, y0: States, args: Timeline) -> Any:
         """Start the wrapped solver in model time."""
@@ -114,7 +97,7 @@ class _State(eqx.Module):
     wanted: Array
 
 
-class SegmentController(diffrax.AbstractAdaptiveStepSizeController):
+class SegmentController(AbstractWrappedController):
     """Adapts steps by the wrapped controller and lets none cross a whole number of tau.
 
     The step that accuracy asks for is remembered in model time: a step cut short at a jump, or a
@@ -124,21 +107,6 @@ class SegmentController(diffrax.AbstractAdaptiveStepSizeController):
     controller: diffrax.AbstractAdaptiveStepSizeController
     #: Lengths of the segments in model time, the longest over the lanes; shape (segment,).
     widths: Array
-
-    @property
-    def rtol(self) -> Any:
-        """Relative tolerance."""
-        return self.controller.rtol
-
-    @property
-    def atol(self) -> Any:
-        """Absolute tolerance."""
-        return self.controller.atol
-
-    @property
-    def norm(self) -> Any:
-        """Norm of the scaled error."""
-        return self.controller.norm
 
     def wrap(self, direction: Any) -> SegmentController:
         """Return the controller for this direction of time (forwards only)."""
