@@ -1,4 +1,4 @@
-"""Every config in configs/simulate/ runs to its end."""
+"""Every config in configs/ runs to its end; a sweep with few of its draws."""
 
 from __future__ import annotations
 
@@ -9,17 +9,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import exsim
 from exsim.api import read_study
+from exsim.inputs.config import read_config
 from exsim.inputs.shipped import shipped_configs, shipped_folder
 from exsim.workflows import NO_ADAPTATION, Run
 
 NAMES = [Path(name).stem for name in shipped_configs() if name.startswith("simulate/")]
+#: Sweeps, and what makes each short.
+SHORT = {
+    "intensity_by_duration": ("sweep.vary.0.points=3", "sweep.vary.1.points=2"),
+    "il6_il10_sensitivity": ("sweep.draws=16",),
+    "marathon_runners": ("sweep.draws=64",),
+}
 #: Configs of a shape that no other has.
 WHOLE = ("lps_0.06_cycling", "lps_0.06_il6_infusion", "il6_infusion_3h")
 
 
 def _path(name: str) -> Path:
     return shipped_folder("configs") / "simulate" / f"{name}.toml"
+
+
+@pytest.mark.parametrize("name", [Path(item).stem for item in shipped_configs()])
+def test_it_opens_with_the_question_that_it_answers(name: str) -> None:
+    assert read_config(Path(name)).question.endswith("?")
 
 
 def test_the_protocols_of_the_papers_are_there() -> None:
@@ -49,3 +62,28 @@ def test_it_runs_to_finite_curves_that_are_not_negative(name: str, simulated: Ca
             assert values.min() >= -1e-9, id
     moved = [id for id, curve in run.dataset.data_vars.items() if np.ptp(np.asarray(curve)) > 0]
     assert len(moved) >= 5
+
+
+def test_every_sweep_has_a_short_form() -> None:
+    assert set(SHORT) == {Path(name).stem for name in shipped_configs() if name.startswith("sweep/")}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_all_draws_of_a_sweep_end_well_and_have_every_number(name: str) -> None:
+    ds = exsim.sweep(shipped_folder("configs") / "sweep" / f"{name}.toml", SHORT[name])
+    assert not ds["status"].values.any()
+    for item in json.loads(ds.attrs["metrics"]):
+        values = ds[item["variable"]].values
+        assert np.isfinite(values).all(), item
+        assert values.min() >= 0.0, item
+        assert np.ptp(values) > 0.0, item
+    for item in json.loads(ds.attrs["varied"]):
+        # What varies has the run of configs/simulate/ in its middle.
+        low, high = ds[item["target"]].values.min(), ds[item["target"]].values.max()
+        assert low < item["nominal"] < high, item
+
+
+def test_runners_who_are_faster_run_harder() -> None:
+    ds = exsim.sweep(shipped_folder("configs") / "sweep" / "marathon_runners.toml", SHORT["marathon_runners"])
+    race = [ds[f"protocol.bout.0.{key}"].values for key in ("duration", "intensity")]
+    assert np.corrcoef(*race)[0, 1] < -0.3
