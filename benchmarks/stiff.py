@@ -41,7 +41,7 @@ BAR = 1e-5
 ROUNDS = 3
 MAX_STEPS = 10_000
 LADDER = [10.0 ** (-k / 2) for k in range(8, 21)]
-#: A tolerance a tenth of a thousandth below which species do not matter, as a share of rtol; the end.
+#: Per problem: the absolute tolerance as a share of rtol, for all engines, and the time of the end.
 PROBLEMS = {"rober": (1e-8, 1e11), "hires": (1e-3, 321.8122), "orego": (1e-2, 360.0), "pollu": (1e-7, 60.0)}
 
 
