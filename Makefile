@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-scaling bench-gpu docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -25,10 +25,18 @@ format: $(VENV)/lint.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/bench.stamp  ## speed beside libRoadRunner and stock diffrax, as ratios of one run
+bench: $(VENV)/bench.stamp  ## speed of one run and of sweeps beside other programs, as ratios of one run
 	$(BIN)/python benchmarks/single_run.py
 	$(BIN)/python benchmarks/sweep.py
+
+bench-stiff: $(VENV)/bench.stamp  ## stiff models as lanes beside libRoadRunner and Kvaerno5
 	$(BIN)/python benchmarks/stiff.py
+
+bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
+	$(BIN)/python benchmarks/scaling.py
+
+bench-gpu: $(VENV)/bench.stamp  ## lanes and the fused kernel on a GPU, checked against the CPU
+	$(BIN)/python benchmarks/gpu.py
 
 docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs anew
 	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py
