@@ -81,7 +81,7 @@ def _sheet(
 
 def _wrapped(item: VariedTarget) -> str:
     # Two lines of about one length, not one full line and a last word.
-    for width in range(min(len(item.label), 20), _LONGEST_LABEL):
+    for width in range(min(len(item.label), 26), _LONGEST_LABEL):
         lines = textwrap.wrap(item.label, width, break_long_words=False)
         if len(lines) <= 2 and max(map(len, lines), default=0) <= width:
             return "\n".join(lines)
