@@ -115,9 +115,9 @@ def integrate(
     count = len(start)
     if form is LANES:
         states = (*states, jnp.ones(lanes, dtype))
-        solver: Any = FreezingLanes(
-            LANE_SOLVERS[method](model), rtol, atol, lone_step, 2 * SMALLEST_STEP * whole
-        )
+        # A step that fails is followed by one of a fifth at least: lanes freeze before the group ends.
+        smallest = max(8 * SMALLEST_STEP, 4 * float(jnp.finfo(dtype).eps))
+        solver: Any = FreezingLanes(LANE_SOLVERS[method](model), rtol, atol, lone_step, smallest * whole)
         tolerances: Any = OfScaledErrors(diffrax.PIDController(rtol=0.0, atol=1.0, norm=jnp.max))
     else:
         solver = SOLVERS[method](rtol, atol)

@@ -251,7 +251,7 @@ def _levels(
         for window, driven in enumerate(levels):
             if item.id in driven:
                 amount = jnp.asarray(driven[item.id], raw.dtype)
-                level = level + _where(held[window], amount)
+                level = _sum(level, _where(held[window], amount))
         result.append(level)
     return result
 
@@ -260,6 +260,13 @@ def _where(held: Array, amount: Array) -> Array:
     """Return an amount (one, or one a lane) on the segments on which it is held, else 0."""
     missing = amount.ndim - (held.ndim - 1)
     return jnp.where(held.reshape(held.shape + (1,) * missing), amount, 0.0)
+
+
+def _sum(first: PerSegment, second: PerSegment) -> PerSegment:
+    # Either may be one for all lanes.
+    rank = max(first.ndim, second.ndim)
+    one, other = (values.reshape(values.shape + (1,) * (rank - values.ndim)) for values in (first, second))
+    return one + other
 
 
 def _doses(
@@ -273,7 +280,7 @@ def _doses(
     for number, bolus in enumerate(protocol.boluses):
         here = (starting == first + number) & (raw[first + number] <= raw[-1]) & (raw[first + number] >= 0)
         dose = _where(here, jnp.asarray(_per_mass(bolus.amount, mass_kg, bolus.mass_power), raw.dtype))
-        doses[bolus.state] = doses[bolus.state] + dose if bolus.state in doses else dose
+        doses[bolus.state] = _sum(doses[bolus.state], dose) if bolus.state in doses else dose
     return doses
 
 

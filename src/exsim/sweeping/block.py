@@ -54,8 +54,9 @@ class BlockTask:
     curves: tuple[str, ...]
     #: Where the output times lie if the edges of the protocol differ between draws; None if they do not.
     grid: OutputGrid | None
-    draws: int = BLOCK_DRAWS
+    #: Lanes of a group, a part of the draws of a block.
     width: int = GROUP_LANES
+    draws: int = BLOCK_DRAWS
 
 
 class BlockNumbers(eqx.Module):
@@ -69,7 +70,7 @@ class BlockNumbers(eqx.Module):
     count: Int[Given, ""]
     #: Output times of metrics if all draws share them, hours, and the times of curves.
     times_h: OutputHours
-    curve_times_h: OutputHours
+    curve_times_h: Float[Given, "curve_time"]
     until_h: Float[Given, ""]
     rtol: Float[Given, ""]
     atol: Float[Given, ""]
@@ -210,7 +211,7 @@ def _shared(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
     return results | {"status": found.status.astype(np.int8), "steps": steps.astype(np.int32)}
 
 
-def _taus(task: BlockTask, schedule: Schedule, times: OutputHours, dtype: Any) -> Float[Array, "time"]:
+def _taus(task: BlockTask, schedule: Schedule, times: OutputHours, dtype: Any) -> Float[Array, "point"]:
     if (task.grid is None) != (schedule.edges.ndim == 1):
         raise ValueError("an output grid is for edges that differ between draws, and they need one")
     return schedule.scaled(times) if task.grid is None else task.grid.taus(dtype)

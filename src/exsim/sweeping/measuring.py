@@ -14,8 +14,9 @@ from ..jax_setup import jnp
 from ..shapes import OutputHours
 from ..summaries import SAME_TIME_H
 
-#: A cubic goes through so many points.
-FOUR = 4
+#: A value between output times is read off a polynomial through so many of them: right to a part in
+#: 10^6 for what changes with a rate of 1 over four output times (a cubic: over thirteen).
+NODES = 6
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,21 @@ class Measure:
 class OutputGrid:
     """Output times where the edges of the protocol differ between lanes: shares of each segment.
 
-    `points[k]` of them lie evenly in segment k from its start on; the last is the end of the whole.
+    `points[k]` of them lie evenly in segment k, from just behind what jumps at its start to just
+    before what jumps at its end; one more is the end of the whole.
     """
 
     points: tuple[int, ...]
 
     def taus(self, dtype: Any) -> Float[Array, "time"]:
-        """Return the output times in scaled time; the first of a segment just behind what jumps there."""
+        """Return the output times in scaled time."""
         parts = []
         for number, count in enumerate(self.points):
-            shares = np.arange(count) / count
-            shares[0] = number * np.finfo(dtype).eps
-            parts.append(number + shares)
+            taus = (number + np.linspace(0.0, 1.0, count)).astype(dtype)
+            taus[0] += number * np.finfo(dtype).eps
+            if count > 1:
+                taus[-1] = np.nextafter(taus[-1], taus[0])
+            parts.append(taus)
         return jnp.asarray(np.concatenate([*parts, [float(len(self.points))]]), dtype)
 
     def times_h(self, edges_h: Float[Array, "edge lane"], taus: Float[Array, "time"]) -> OutputHours:
@@ -64,9 +68,9 @@ class OutputGrid:
         self,
         times_h: Float[Array, "time lane"],
         values: Float[Array, "time lane"],
-        at_h: Float[Array, "*lane"],
+        at_h: Float[Array, "..."],
     ) -> Float[Array, "lane"]:
-        """Return each lane's value at a time, by a cubic through four output times of one segment.
+        """Return each lane's value at a time, by the polynomial through six output times of one segment.
 
         The curve is smooth inside a segment alone, so nothing from beyond its edges enters. NaN
         outside the simulation.
@@ -74,19 +78,19 @@ class OutputGrid:
         at_h = jnp.broadcast_to(at_h, values.shape[1:])
         starts = np.cumsum([0, *self.points[:-1]])
         lowest = np.append(np.repeat(starts, self.points), starts[-1])
-        highest = lowest + np.append(np.repeat(self.points, self.points), self.points[-1]) - FOUR
+        highest = lowest + np.append(np.repeat(self.points, self.points), self.points[-1]) - NODES
         begun = jnp.sum(times_h <= at_h + SAME_TIME_H, axis=0) - 1
         row = jnp.clip(begun, 0, values.shape[0] - 1)
         # A segment of length 0 has one output time: what is read beyond it gets no weight.
         low, high = jnp.asarray(lowest)[row], jnp.asarray(np.maximum(highest, lowest))[row]
-        rows = jnp.clip(row - 1, low, high) + jnp.arange(FOUR)[:, None]
+        rows = jnp.clip(row - NODES // 2 + 1, low, high) + jnp.arange(NODES)[:, None]
         rows = jnp.minimum(rows, values.shape[0] - 1)
         t, y = (jnp.take_along_axis(array, rows, axis=0) for array in (times_h, values))
         nearest = jnp.take_along_axis(values, row[None], axis=0)[0]
         result, apart = jnp.zeros_like(nearest), jnp.ones(nearest.shape, bool)
-        for i in range(FOUR):
+        for i in range(NODES):
             weight = jnp.ones_like(nearest)
-            for j in range(FOUR):
+            for j in range(NODES):
                 if i != j:
                     gap = t[i] - t[j]
                     apart = apart & (jnp.abs(gap) > SAME_TIME_H)
@@ -99,10 +103,10 @@ class OutputGrid:
 def measure(
     metric: Measure,
     columns: dict[str, Array],
-    at: Callable[[Float[Array, "*lane"]], Float[Array, "lane"]],
+    at: Callable[[Float[Array, "..."]], Float[Array, "lane"]],
     times_h: OutputHours,
     values: Float[Array, "time lane"],
-    end_h: Float[Array, "*lane"],
+    end_h: Float[Array, "..."],
 ) -> Float[Array, "lane"]:
     """Return a metric of every lane. `columns` are the analyte's summary, `at` gives its value at a time."""
     if metric.kind == "value_at":

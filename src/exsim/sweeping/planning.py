@@ -25,8 +25,8 @@ from ..sweep_spec import SweepSpec
 from ..sweep_targets import Analyte, Target, analytes, resolve_targets
 from ..sweep_terms import parameter_of
 from ..workflows import output_times_h, parameter_values, run_simulation
-from .block import BLOCK_DRAWS, BlockNumbers, BlockTask, solve_block
-from .measuring import FOUR, Measure, OutputGrid
+from .block import BLOCK_DRAWS, GROUP_LANES, BlockNumbers, BlockTask, solve_block
+from .measuring import NODES, Measure, OutputGrid
 
 #: Tolerances of float32, a declared screening mode, where the config gives none.
 SCREENING_RTOL, SCREENING_ATOL = 1e-4, 1e-6
@@ -123,6 +123,8 @@ def plan_sweep(
         measures=tuple(item.measure for item in metrics),
         curves=tuple(item.id for item in curves.values()),
         grid=None,
+        # Groups go one after another: an accelerator takes a block as one.
+        width=GROUP_LANES if jax.default_backend() == "cpu" else BLOCK_DRAWS,
     )
     numbers = _numbers(spec, sweep, model, protocol, metrics, steps)
     plan = SweepPlan(
@@ -312,10 +314,10 @@ def _grid(plan: SweepPlan) -> OutputGrid | None:
         return None
     every_h = plan.spec.output.every.to("h")
     if plan.spec.output.times is not None:
-        every_h = plan.spec.output.until.to("h") / max(len(plan.spec.output.times), FOUR)
+        every_h = plan.spec.output.until.to("h") / max(len(plan.spec.output.times), NODES)
     longest = widths.max(axis=1)
     return OutputGrid(
-        tuple(1 if width <= 0 else max(FOUR, math.ceil(width / every_h)) for width in longest.tolist())
+        tuple(1 if width <= 0 else max(NODES, math.ceil(width / every_h) + 1) for width in longest.tolist())
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,31 +49,78 @@ def _solve_block(plan: SweepPlan, start: int, stop: int) -> DrawArrays:
     values = plan.design.draw(start, stop)
     found = _solved(plan, plan.task, values)
     method = np.full(len(values), EXPLICIT, np.int8)
-    if plan.stiff_task is not None:
+    for task in _further_tries(plan):
         status = found["status"]
         again = np.flatnonzero((status == Status.STEP_BUDGET) | (status == Status.STEP_TOO_SMALL))
         if len(again):
-            second = _solved(plan, plan.stiff_task, values[again])
+            second = _solved(plan, task, values[again])
             for name, array in second.items():
                 found[name][..., again] = array
-            method[again] = STIFF
+            method[again] = EXPLICIT if task.method == plan.task.method else STIFF
     varied = {target.text: values[:, place] for place, target in enumerate(plan.targets)}
     return varied | found | {"method": method}
 
 
-# One block at a time where memory is short.
-_ALONE = threading.Lock()
+def _further_tries(plan: SweepPlan) -> list[BlockTask]:
+    """Return what takes over the draws that were frozen, or whose group spent its budget.
+
+    In the end each has steps of its own: what it gives then is its own doing, and not that of the group.
+    """
+    shared = [plan.task] if plan.stiff_task is None else [plan.task, plan.stiff_task]
+    return [*shared[1:], *([replace(shared[-1], shared_steps=False)] if shared[-1].shared_steps else [])]
+
+
+class _Room:
+    """Blocks side by side, or one with nothing beside it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside, self._waiting = 0, 0
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Be one of several, none of which is to be alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until the others have ended, and let none begin."""
+        with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: not self._inside)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside, self._waiting = self._inside - 1, self._waiting - 1
+                self._changed.notify_all()
+
+
+_ROOM = _Room()
 
 
 def _solved(plan: SweepPlan, task: BlockTask, values: np.ndarray) -> DrawArrays:
     numbers = block_numbers(plan, values)
+    if task is not plan.task or not task.shared_steps:
+        # Who holds up nobody, or comes last, is not given up early.
+        numbers = replace(numbers, lone_step_h=np.zeros_like(numbers.lone_step_h))
     with jax.enable_x64(plan.precision == "float64"):
         try:
-            return _on_host(task, numbers, len(values))
+            with _ROOM.beside():
+                return _on_host(task, numbers, len(values))
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             complaint = _if_out_of_memory(error)
         for _ in range(MEMORY_TRIES):
-            with _ALONE:
+            with _ROOM.alone():
                 try:
                     return _on_host(task, numbers, len(values))
                 except (MemoryError, jax.errors.JaxRuntimeError) as error:
@@ -96,7 +145,7 @@ def _if_out_of_memory(error: Exception) -> str:
 
 def solve_batches(
     plan: SweepPlan, batches: Iterable[tuple[int, int, int]], workers: int
-) -> Iterator[tuple[int, DrawArrays]]:
+) -> Generator[tuple[int, DrawArrays], None, None]:
     """Yield (batch, arrays) for each (batch, start, stop), in the order in which they are done.
 
     At most two batches a worker are under way or waiting to be taken. Where the caller stops early,
