@@ -7,19 +7,18 @@ import errno
 import io
 import json
 import os
-import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from ..errors import ExsimError, InputError, OutputError, RefusedError
 from ..version import __version__
+from .stopping import EXIT_SIGINT, EXIT_SIGTERM, Terminated, stopping_in_time
 
-EXIT_BUG, EXIT_USAGE, EXIT_SIGINT, EXIT_SIGTERM = 1, 2, 130, 143
+EXIT_BUG, EXIT_USAGE = 1, 2
 
 
 class _Parser(argparse.ArgumentParser):
@@ -143,14 +142,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return doctor(json_output=arguments.json)
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived: unwind, so that nothing half-written stays, then exit 143."""
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
-
-
 def run(argv: list[str]) -> int:
     """Parse and run one command; every ending becomes an exit code and a message on stderr."""
     for stream in (sys.stdout, sys.stderr):
@@ -186,11 +177,13 @@ def _parsed_and_run(argv: list[str]) -> int:
         arguments = parser.parse_args(argv)
     except SystemExit as ending:
         return int(ending.code or 0)
-    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _guarded(arguments.body, arguments)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+        with stopping_in_time():
+            return _guarded(arguments.body, arguments)
+    except KeyboardInterrupt:
+        return _stopped("interrupted", EXIT_SIGINT, arguments)
+    except Terminated:
+        return _stopped("terminated", EXIT_SIGTERM, arguments)
 
 
 def _guarded(body: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
@@ -201,12 +194,6 @@ def _guarded(body: Callable[[argparse.Namespace], int], arguments: argparse.Name
             traceback.print_exc()
         _complain(error, as_json=arguments.json)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("exsim: interrupted; nothing half-written was left", file=sys.stderr)
-        return EXIT_SIGINT
-    except _Terminated:
-        print("exsim: terminated; nothing half-written was left", file=sys.stderr)
-        return EXIT_SIGTERM
     except Exception as error:  # a bug of exsim: the one place where anything at all is caught
         if arguments.debug or _is_of_stdout(error):
             raise
@@ -215,6 +202,12 @@ def _guarded(body: Callable[[argparse.Namespace], int], arguments: argparse.Name
             f"exsim: a bug in exsim: {type(error).__name__}: {error}\n  Please send {report}", file=sys.stderr
         )
         return EXIT_BUG
+
+
+def _stopped(how: str, code: int, arguments: argparse.Namespace) -> int:
+    goes_on = ", and --resume goes on" if "resume" in arguments else ""
+    print(f"exsim: {how}; nothing half-written was left{goes_on}", file=sys.stderr)
+    return code
 
 
 def _is_of_stdout(error: Exception) -> bool:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 
 #: Seconds between two lines where they cannot be redrawn, and between two drawings where they can.
 _PLAIN_EVERY_S, _DRAWN_EVERY_S = 30.0, 0.5
+
+
+def say(line: str, end: str = "\n") -> None:
+    """Print a line on stderr, and go on where nobody can read it: a closed pipe ends no long command."""
+    if sys.stderr is None:
+        return
+    try:
+        print(line, end=end, file=sys.stderr, flush=True)
+    except OSError:
+        # What waits in the buffer would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Progress:
@@ -40,13 +53,17 @@ class Progress:
         return (self._done - self._before) / max(time.monotonic() - self._began_s, 1e-9)
 
     def _say(self, end: str) -> None:
-        if self._quiet or sys.stderr is None:
+        if self._quiet:
             return
         rate = self._rate()
         left = duration_text((self._total - self._done) / rate) if rate > 0 else "?"
         share = 100 * self._done / self._total
         line = f"{self._done:,} of {self._total:,} draws ({share:.0f} %), {rate:,.0f} draws/s, {left} left"
-        print(f"{line:<78}" if self._drawn else line, end=end, file=sys.stderr, flush=True)
+        if self._drawn:
+            # A line that is wider than the terminal could not be drawn again.
+            width = shutil.get_terminal_size().columns - 1
+            line = f"{line[:width]:<{width}}"
+        say(line, end=end)
 
 
 def duration_text(seconds: float) -> str:

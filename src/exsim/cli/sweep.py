@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
+import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from ..api import Study, read_draws, read_study
 from ..errors import ConfigError, InputError, Problem
 from ..outputs.files import Content, write_run
 from ..outputs.run_record import Stopwatch, build_record, versions
-from .progress import Progress, duration_text
+from .progress import Progress, duration_text, say
 from .session import choose_seed, start_jax
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..outputs.sweep_layout import Layout
     from ..outputs.sweep_store import SweepWriter
     from ..sweeping import SweepPlan
+
 
 def sweep(arguments: argparse.Namespace) -> int:
     """Run or go on with a sweep; nothing is computed before all input is checked."""
@@ -40,11 +42,14 @@ def sweep(arguments: argparse.Namespace) -> int:
     _refuse_early(folder, arguments)
     device, warnings = start_jax(arguments.device)
 
-    from ..outputs.sweep_arrays import sweep_layout
     from ..outputs.sweep_store import hold_folder, open_writer
+    from ..sweep_arrays import sweep_layout
     from ..sweeping import plan_sweep
+    from ..sweeping.cluster import require_dask
 
     spec = study.config.spec
+    if study.config.spec.sweep.engine == "dask":
+        require_dask()
     seed = _seed(study, folder, shard[1])
     plan = plan_sweep(spec, study.model, study.config.name, seed, listed)
     layout = sweep_layout(plan, spec.label or study.config.question)
@@ -53,7 +58,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     said = not (arguments.quiet or arguments.json)
     if said:
         for warning in warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+            say(f"warning: {warning}")
     with open_writer(
         folder,
         layout,
@@ -64,7 +69,7 @@ def sweep(arguments: argparse.Namespace) -> int:
         break_lock=arguments.break_lock,
         other_versions=arguments.other_versions,
     ) as writer:
-        rate = _make_batches(plan, writer, said, arguments)
+        rate = _make_batches(plan, writer, said, warnings)
         complete = writer.is_complete()
         used = writer.read_versions()
         if complete:
@@ -133,17 +138,26 @@ def _identity(study: Study, plan: SweepPlan, device: str) -> dict[str, Any]:
         "rtol": rtol,
         "atol": atol,
         "shared_steps": plan.task.shared_steps,
-        "compiler": os.environ.get("XLA_FLAGS", ""),
+        "compiler": _numbers_of(os.environ.get("XLA_FLAGS", "")),
         "versions": versions(),
     }
 
 
-def _make_batches(
-    plan: SweepPlan, writer: SweepWriter, said: bool, arguments: argparse.Namespace
-) -> float | None:
+def _numbers_of(compiler_options: str) -> str:
+    # How many devices the CPU plays changes no number.
+    return re.sub(r"--xla_force_host_platform_device_count=\S*", "", compiler_options).strip()
+
+
+def _make_batches(plan: SweepPlan, writer: SweepWriter, said: bool, warnings: list[str]) -> float | None:
     """Solve and write what is missing; return the draws a second, or None if nothing was."""
-    from ..outputs.sweep_arrays import batch_arrays
-    from ..sweeping import solve_batches, solve_draws
+    from ..sweep_arrays import batch_arrays
+    from ..sweeping import BLOCK_DRAWS, solve_batches, solve_draws
+    from ..sweeping.cluster import solve_batches_on_dask
+
+    def warn(text: str) -> None:
+        warnings.append(text)
+        if said:
+            say(f"warning: {text}")
 
     layout = writer.layout
     missing = writer.missing_batches()
@@ -151,33 +165,40 @@ def _make_batches(
         return None
     draws = {batch: layout.draws_of(batch) for batch in missing}
     mine = sum(map(len, draws.values()))
-    workers = _workers(plan, arguments)
+    workers = _workers(plan)
     if said:
+        # One draw compiles, a block is timed.
+        solve_draws(plan, 0, 1)
+        tried = min(BLOCK_DRAWS, layout.draws)
         began = time.monotonic()
-        solve_draws(plan, 0, min(len(layout.draws_of(0)), 4096))
-        _print_estimate(layout, mine, min(4096, layout.draws), time.monotonic() - began, workers)
+        solve_draws(plan, 0, tried)
+        _say_estimate(layout, len(missing), mine, (time.monotonic() - began) / tried / workers)
     progress = Progress(mine, quiet=not said)
     parts = ((batch, span.start, span.stop) for batch, span in draws.items())
-    for batch, found in solve_batches(plan, parts, workers):
-        writer.write(batch, batch_arrays(plan, layout, found))
-        progress.add(len(draws[batch]))
+    on_dask = plan.sweep.engine == "dask"
+    solved = (
+        solve_batches_on_dask(plan, parts, workers, warn) if on_dask else solve_batches(plan, parts, workers)
+    )
+    with closing(solved) as batches:
+        for batch, found in batches:
+            writer.write(batch, batch_arrays(plan, layout, found))
+            progress.add(len(draws[batch]))
     return progress.finish()
 
 
-def _workers(plan: SweepPlan, arguments: argparse.Namespace) -> int:
-    return plan.sweep.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+def _workers(plan: SweepPlan) -> int:
+    if plan.sweep.workers:
+        return plan.sweep.workers
+    # The cores that a job was given, where the system tells.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _print_estimate(layout: Layout, mine: int, tried: int, seconds: float, workers: int) -> None:
+def _say_estimate(layout: Layout, batches: int, draws: int, draw_s: float) -> None:
     from ..outputs.sweep_layout import estimate_bytes
 
-    takes_s = seconds / tried * mine / workers
-    size = estimate_bytes(layout) / 1e6
-    print(
-        f"{mine:,} draws in {layout.batches} batches on {workers} threads: about {duration_text(takes_s)},"
-        f" {size:,.1f} MB on the disk",
-        file=sys.stderr,
-    )
+    size = estimate_bytes(layout, batches) / 1e6
+    takes = duration_text(draws * draw_s)
+    say(f"{draws:,} draws in {batches} batches: about {takes}, {size:,.1f} MB on the disk")
 
 
 def _finish(
