@@ -248,9 +248,8 @@ def _measured(
 def _value_at(task: BlockTask, times_h: OutputHours, values: Array, at_h: Array) -> Array:
     if task.grid is not None:
         return task.grid.value_at(times_h, values, at_h)
-    # Every time that is asked for is among the output times.
-    at_h = jnp.broadcast_to(at_h, values.shape[1:])
-    row = jnp.argmin(jnp.abs(times_h[:, None] - at_h), axis=0)
-    found = jnp.take_along_axis(values, row[None], axis=0)[0]
+    # Every time that is asked for is among the output times, in the same row for all lanes.
+    at_h = jnp.reshape(at_h, -1)[0]
+    row = jnp.argmin(jnp.abs(times_h - at_h))
     inside = (at_h >= times_h[0]) & (at_h <= times_h[-1] + summaries.SAME_TIME_H)
-    return jnp.where(inside, found, jnp.nan)
+    return jnp.where(inside, values[row], jnp.nan)
