@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from exsim.integrating import terms
 from exsim.lanes import LANES, ONE_VECTOR, InScaledTime, StateForm, Timeline
 from exsim.protocol import build_schedule
-from exsim.integrating import terms
 
 ORDER = 5.0
 START_H, DURATION_H, UNTIL_H = 0.7, 3.43, 5.0

@@ -33,6 +33,9 @@ NUMERIC_PACKAGES = (
     "numpy",
     "xarray",
     "h5netcdf",
+    "scipy",
+    "SALib",
+    "zarr",
 )
 
 
