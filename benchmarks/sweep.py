@@ -36,9 +36,7 @@ from peers import (
     roadrunner_cvode,
     torchode_batch,
 )
-from peers.problems import Problem, errors
-
-Run = Callable[[], np.ndarray]
+from peers.problems import Problem, Run, errors
 
 #: Draws on which the reference of the C kernel is checked against exsim's own.
 CHECKED = 64
@@ -55,6 +53,8 @@ class Engine:
     rtol: float = 1e-6
     atol: float = 1e-9
     draws: int = 10**9
+    #: Whether it gives states whose error can be told.
+    states: bool = True
 
 
 VMAP, ROADRUNNER = "diffrax, one vmap", "libRoadRunner (CVODE)"
@@ -62,12 +62,12 @@ VMAP, ROADRUNNER = "diffrax, one vmap", "libRoadRunner (CVODE)"
 
 def engines(problem: Problem) -> list[Engine]:
     """Return the rows of the table."""
-    lanes, single = exsim_lanes.prepare, partial(exsim_lanes.prepare, dtype=np.float32)
+    single = partial(exsim_lanes.prepare, dtype=np.float32)
     found = [
-        Engine("exsim, 32 lanes", partial(lanes, width=32)),
-        Engine("exsim, 32 lanes, equal error", partial(lanes, width=32), 5e-6, 5e-9),
-        Engine("exsim, 256 lanes", lanes),
-        Engine("exsim, 32 lanes, float32", partial(single, width=32), 1e-4, 1e-6),
+        Engine("exsim", exsim_lanes.prepare),
+        Engine("exsim, equal error", exsim_lanes.prepare, 2e-6, 2e-9),
+        Engine("exsim, peaks only", exsim_lanes.prepare_peaks, states=False),
+        Engine("exsim, float32", single, 1e-4, 1e-6),
         Engine(VMAP, diffrax_vmap.prepare),
         Engine("diffrax, chunks of 128", partial(diffrax_vmap.prepare, chunk=128), draws=4096),
         Engine("diffrax, vmap, jumps unknown", partial(diffrax_vmap.prepare, known_jumps=False), draws=2048),
@@ -96,11 +96,10 @@ def roadrunner(problem: Problem) -> Callable[[Problem, float, float], Run]:
 def in_order(prepare: Callable[..., Run], problem: Problem, rtol: float, atol: float) -> Run:
     """Prepare a run of the draws sorted by the steps that each takes alone; draws come back in order."""
     alone = c_kernel.prepare(problem, rtol, atol, 1)
-    alone()
-    steps = alone.steps  # type: ignore[attr-defined]
-    run = prepare(problem.sorted_by(steps), rtol, atol)
-    back = np.argsort(np.argsort(steps, kind="stable"), kind="stable")
-    return lambda: run()[back]
+    alone.solve()
+    run = prepare(problem.sorted_by(alone.steps), rtol, atol)
+    back = np.argsort(np.argsort(alone.steps, kind="stable"), kind="stable")
+    return Run(run.solve, lambda found: run.states(found)[back])
 
 
 def reference(problem: Problem) -> np.ndarray:
@@ -135,13 +134,14 @@ def table(problem: Problem, repeats: int) -> None:
             print(f"{engine.name}: left out, {missing}")
             continue
         compiled[engine.name] = cpu_seconds() - begun
-        found = errors(run(), exact)
+        given = run.solve()
+        found = errors(run.states(given), exact) if engine.states else np.array([np.nan])
         achieved[engine.name] = np.median(found), found.max()
         runs[engine.name], times[engine.name] = (engine, run, part.draws), []
     for _ in range(repeats):
         for name, (_, run, draws) in runs.items():
             begun = cpu_seconds()
-            run()
+            run.solve()
             times[name].append((cpu_seconds() - begun) / draws)
     rates = {name: 1 / statistics.median(values) for name, values in times.items()}
     print(

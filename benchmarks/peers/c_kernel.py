@@ -10,7 +10,7 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,8 @@ import numpy as np
 from exsim.lanes.tsit5 import B_ERROR, B_THETA, A
 
 from .generated import Lines
-from .problems import Problem
+from .problems import Problem, Run
 
-NAME = "C kernel"
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-shared", "-fPIC")
 
 _TEMPLATE = """
@@ -92,6 +91,13 @@ void integrate(long groups, const double *constants, const double *start, long s
 """
 
 
+@dataclass(frozen=True)
+class KernelRun(Run):
+    """A run that tells the steps of each group of lanes after it was made."""
+
+    steps: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
 def is_present() -> bool:
     """Return whether gcc is there."""
     return shutil.which("gcc") is not None
@@ -137,7 +143,7 @@ def _sum(weights: list[str]) -> str:
     return " + ".join(f"({w})*k[{s}][i][l]" for s, w in enumerate(weights) if w != "0.0")
 
 
-def prepare(problem: Problem, rtol: float, atol: float, lanes: int = 8) -> Callable[[], np.ndarray]:
+def prepare(problem: Problem, rtol: float, atol: float, lanes: int = 8) -> KernelRun:
     """Generate and compile the program and return the run; the draws are taken in groups of `lanes`."""
     text, ids = source(problem, lanes)
     with tempfile.TemporaryDirectory() as folder:
@@ -157,13 +163,13 @@ def prepare(problem: Problem, rtol: float, atol: float, lanes: int = 8) -> Calla
     constants = side_by_side(np.stack([problem.constants[id] for id in ids], axis=1))
     start = side_by_side(problem.start)
     made = np.zeros(groups, dtype=np.int64)
+    out = np.empty((groups, len(times), states, lanes))
     number, real = ctypes.c_long, ctypes.c_double
 
     def pointer(values: np.ndarray) -> ctypes.c_void_p:
         return ctypes.c_void_p(values.ctypes.data)
 
-    def run() -> np.ndarray:
-        out = np.empty((groups, len(times), states, lanes))
+    def solve() -> np.ndarray:
         program(
             number(groups), pointer(constants), pointer(start), number(len(inputs)), pointer(edges),
             pointer(inputs), number(len(times)), pointer(times), real(rtol), real(atol), pointer(out),
@@ -171,9 +177,8 @@ def prepare(problem: Problem, rtol: float, atol: float, lanes: int = 8) -> Calla
         )  # fmt: skip
         return out
 
-    def states_of_draws() -> np.ndarray:
-        out = run().transpose(0, 3, 1, 2)
-        return out.reshape(groups * lanes, len(times), states)[: problem.draws]
+    def by_draw(out: np.ndarray) -> np.ndarray:
+        rows = out.transpose(0, 3, 1, 2)
+        return rows.reshape(groups * lanes, len(times), states)[: problem.draws]
 
-    states_of_draws.steps = made  # type: ignore[attr-defined]
-    return states_of_draws
+    return KernelRun(solve, by_draw, made)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from exsim.jax_setup import diffrax, jax, jnp
 
-from .problems import Problem
-
-NAME = "diffrax"
+from .problems import Problem, Run
 
 
 def prepare(
     problem: Problem, rtol: float, atol: float, chunk: int | None = None, known_jumps: bool = True
-) -> Callable[[], np.ndarray]:
+) -> Run:
     """Compile and return the run: one vmap over all draws, or over `chunk` of them at a time.
 
     Without `known_jumps` the input is a `where` in the right-hand side, which no step ends at.
@@ -64,8 +60,10 @@ def prepare(
 
     program = jax.jit(all_draws).lower(*arguments).compile()
 
-    def run() -> np.ndarray:
-        states = np.asarray(program(*arguments))
-        return states.reshape(count * size, *states.shape[2:])[: problem.draws]
+    def solve() -> np.ndarray:
+        return np.asarray(program(*arguments))
 
-    return run
+    def states(found: np.ndarray) -> np.ndarray:
+        return found.reshape(count * size, *found.shape[2:])[: problem.draws]
+
+    return Run(solve, states)

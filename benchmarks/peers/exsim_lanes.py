@@ -1,4 +1,4 @@
-"""exsim: groups of lanes that share their steps, one after another in one compiled program."""
+"""exsim: the blocks of a sweep, sorted into groups of lanes that share their steps, one after another."""
 
 from __future__ import annotations
 
@@ -6,31 +6,85 @@ from collections.abc import Callable
 
 import numpy as np
 
-from exsim.jax_setup import jax, jnp
-from exsim.solving import solve
+from exsim.jax_setup import jax
+from exsim.sweeping.block import BLOCK_DRAWS, GROUP_LANES, BlockNumbers, BlockTask, solve_block
+from exsim.sweeping.measuring import Measure
 
-from .problems import Problem
-
-NAME = "exsim lanes"
+from .problems import Problem, Run
 
 
 def prepare(
-    problem: Problem, rtol: float, atol: float, width: int = 256, dtype: type = np.float64
-) -> Callable[[], np.ndarray]:
-    """Compile and return the run: `exsim.solving.solve` on groups of `width` lanes under `lax.map`."""
-    count = -(-problem.draws // width)
-    filled = np.pad(problem.parameters, ((0, count * width - problem.draws), (0, 0)), mode="edge")
-    groups = jnp.asarray(filled.reshape(count, width, -1).transpose(0, 2, 1), dtype)
-    times = problem.times_h.astype(dtype)
+    problem: Problem,
+    rtol: float,
+    atol: float,
+    width: int = GROUP_LANES,
+    dtype: type = np.float64,
+) -> Run:
+    """Compile and return the run; all states are kept at all output times."""
+    ids = problem.model.state_ids
+    blocks = prepare_blocks(problem, rtol, atol, width, dtype, curves=ids)
 
-    def one_group(lanes: jax.Array) -> jax.Array:
-        return solve(problem.model, problem.protocol, lanes, times, rtol=rtol, atol=atol).states
+    def states(found: list[dict[str, np.ndarray]]) -> np.ndarray:
+        parts = [np.stack([block[f"curve {id}"] for id in ids]) for block in found]
+        return np.concatenate(parts, axis=2).T[: problem.draws]
 
-    program = jax.jit(lambda groups: jax.lax.map(one_group, groups)).lower(groups).compile()
+    return Run(blocks, states)
 
-    def run() -> np.ndarray:
-        # (group, state, time, lane) -> (draw, time, state)
-        states = np.asarray(program(groups)).transpose(0, 3, 2, 1)
-        return states.reshape(count * width, *states.shape[2:])[: problem.draws]
 
-    return run
+def prepare_peaks(problem: Problem, rtol: float, atol: float) -> Run:
+    """Compile and return the run that keeps the peak of each state only."""
+    ids = problem.model.state_ids
+    return Run(prepare_blocks(problem, rtol, atol, GROUP_LANES, np.float64, peaks=ids))
+
+
+def prepare_blocks(
+    problem: Problem,
+    rtol: float,
+    atol: float,
+    width: int,
+    dtype: type,
+    peaks: tuple[str, ...] = (),
+    curves: tuple[str, ...] = (),
+) -> Callable[[], list[dict[str, np.ndarray]]]:
+    """Compile a block and return what solves one after another; of each it gives the results by name."""
+    model = problem.model
+    observed = peaks or curves
+    task = BlockTask(
+        model=model,
+        method="tsit5",
+        shared_steps=True,
+        max_steps=100_000,
+        varied=tuple(range(len(model.parameter_ids))),
+        observed=observed,
+        falling=(False,) * len(observed),
+        measures=tuple(Measure(f"{id}_peak", id, "peak") for id in peaks),
+        curves=curves,
+        grid=None,
+        width=width,
+    )
+
+    def numbers(first: int) -> BlockNumbers:
+        rows = problem.parameters[first : first + BLOCK_DRAWS]
+        padded = np.pad(rows, ((0, BLOCK_DRAWS - len(rows)), (0, 0)), mode="edge")
+        return BlockNumbers(
+            parameters=rows[0].astype(dtype),
+            varied=padded.T.astype(dtype),
+            protocol=jax.tree.map(lambda leaf: np.asarray(leaf, dtype), problem.protocol.without_names()),
+            count=np.asarray(len(rows)),
+            times_h=problem.times_h.astype(dtype),
+            curve_times_h=problem.times_h.astype(dtype),
+            until_h=np.asarray(problem.times_h[-1], dtype),
+            rtol=np.asarray(rtol, dtype),
+            atol=np.asarray(atol, dtype),
+            lone_step_h=np.asarray(0.0, dtype),
+        )
+
+    with jax.enable_x64(dtype == np.float64):
+        program = solve_block.lower(task, numbers(0)).compile()
+
+    def solve() -> list[dict[str, np.ndarray]]:
+        with jax.enable_x64(dtype == np.float64):
+            found = [program(numbers(first)) for first in range(0, problem.draws, BLOCK_DRAWS)]
+            return [{name: np.asarray(array) for name, array in block.items()} for block in found]
+
+    return solve

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from .generated import Lines
-from .problems import Problem
-
-NAME = "numbalsoda (LSODA)"
+from .problems import Problem, Run
 
 
-def prepare(problem: Problem, rtol: float, atol: float) -> Callable[[], np.ndarray]:
+def prepare(problem: Problem, rtol: float, atol: float) -> Run:
     """Compile the right-hand side and the loop over the draws, and return the run, split at the jumps."""
     import numba
     from numbalsoda import lsoda, lsoda_sig
@@ -58,10 +55,10 @@ def prepare(problem: Problem, rtol: float, atol: float) -> Callable[[], np.ndarr
         assert rates.address == address
         return loop(*arguments)
 
-    return run
+    return Run(run)
 
 
-def prepare_scipy(problem: Problem, rtol: float, atol: float) -> Callable[[], np.ndarray]:
+def prepare_scipy(problem: Problem, rtol: float, atol: float) -> Run:
     """Return the run of SciPy's LSODA on the same text as plain Python, split at the jumps."""
     from scipy.integrate import odeint
 
@@ -81,7 +78,7 @@ def prepare_scipy(problem: Problem, rtol: float, atol: float) -> Callable[[], np
                 found[draw, first : first + len(times) - 2] = values[1:-1]
         return found
 
-    return run
+    return Run(run)
 
 
 def _arguments(

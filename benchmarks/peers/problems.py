@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,19 @@ TEN_STATE = SUITES / "speed" / "il6_ten_state.xml"
 
 #: Lanes of the reference run, which takes ten times the steps of the others.
 REFERENCE_GROUP = 64
+
+
+@dataclass(frozen=True)
+class Run:
+    """A prepared run: `solve()` integrates all draws and is what is timed."""
+
+    solve: Callable[[], Any]
+    #: What `solve` gave, in the engine's own order -> (draw, time, state).
+    states: Callable[[Any], np.ndarray] = np.asarray
+
+    def __call__(self) -> np.ndarray:
+        """Return the states of all draws, shape (draw, time, state)."""
+        return self.states(self.solve())
 
 
 @dataclass(frozen=True)

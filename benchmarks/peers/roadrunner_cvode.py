@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from .problems import Problem
-
-NAME = "libRoadRunner (CVODE)"
+from .problems import Problem, Run
 
 
 def prepare(
@@ -19,7 +17,7 @@ def prepare(
     sbml: Path,
     chosen: Mapping[str, float],
     stiff: bool = True,
-) -> Callable[[], np.ndarray]:
+) -> Run:
     """Load the SBML and return the run; `chosen` are numbers of the protocol that the SBML has by id."""
     import roadrunner
 
@@ -52,4 +50,4 @@ def prepare(
             states[draw] = runner.simulate(times=times)
         return states
 
-    return run
+    return Run(run)

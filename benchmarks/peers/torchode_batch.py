@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from .problems import Problem
-
-NAME = "torchode"
+from .problems import Problem, Run
 
 
-def prepare(problem: Problem, rtol: float, atol: float, batch: int = 1024) -> Callable[[], np.ndarray]:
+def prepare(problem: Problem, rtol: float, atol: float, batch: int = 1024) -> Run:
     """Return the run, split at the jumps; Tsit5 with torchode's integral controller."""
     import torch
     import torchode
@@ -58,4 +54,4 @@ def prepare(problem: Problem, rtol: float, atol: float, batch: int = 1024) -> Ca
             found.append(np.concatenate(pieces, axis=1))
         return np.concatenate(found)
 
-    return run
+    return Run(run)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 MODULES = (
+    "scaling",
     "sweep",
     "peers.c_kernel",
     "peers.diffrax_vmap",
@@ -25,7 +26,7 @@ MODULES = (
 def benchmarks(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
     yield
-    for name in [name for name in sys.modules if name.split(".")[0] in ("peers", "sweep")]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("peers", "scaling", "sweep")]:
         del sys.modules[name]
 
 
