@@ -23,6 +23,7 @@ from .lanes import (
     StateForm,
     States,
     Timeline,
+    lane_numpy,
     model_sparsity,
     rms_norm,
 )
@@ -172,12 +173,14 @@ def terms(model: Model, form: StateForm) -> tuple[Callable[..., States], Callabl
     One pair of functions a model, so that the compiled program is found again.
     """
 
+    numpy = lane_numpy if form is LANES else jnp
+
     # The rates are jitted by themselves: they are traced once and not at each of the places that
     # call them; XLA inlines them again.
     @jax.jit
     def rates(time: Array, inputs: tuple[Array, ...], states: States, constants: dict[str, Array]) -> States:
         values = form.unpack(states)
-        found = model.derivative(jnp, time, inputs, values, constants)
+        found = model.derivative(numpy, time, inputs, values, constants)
         return form.pack(found, values[0].shape, values[0].dtype)
 
     def derivative(time: Array, states: States, here: Timeline) -> States:

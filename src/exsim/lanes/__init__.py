@@ -4,6 +4,7 @@ from .compact_tsit5 import CompactTsit5, rms_norm
 from .elimination import model_sparsity
 from .forms import LANES, ONE_VECTOR, StateForm
 from .freezing import NOT_FINITE, STEP_TOO_SMALL, FreezingLanes, OfScaledErrors
+from .lane_numpy import lane_numpy
 from .rodas import LaneRodas
 from .scaled_time import InScaledTime, SegmentController, States, Timeline, lane_norm
 from .tsit5 import LaneTsit5
@@ -24,6 +25,7 @@ __all__ = [
     "States",
     "Timeline",
     "lane_norm",
+    "lane_numpy",
     "model_sparsity",
     "rms_norm",
 ]
