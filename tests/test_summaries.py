@@ -180,3 +180,49 @@ def test_a_level_at_rest_given_with_the_variable_replaces_the_first_value():
     )
     row = summaries.summary_table(ds).iloc[0]
     assert (row["baseline"], row["fold"], row["time_of_peak_after_bout_h"]) == (2.0, 4.0, 0.0)
+
+
+# ---- time above a level -----------------------------------------------------------------------------
+
+
+def test_time_above_a_level_counts_from_crossing_to_crossing(time):
+    values = rise_and_decay(time)
+    # Up at 1 h + (level - rest) / gain, down at 3 h + ln(top / (level - rest)) / rate.
+    for level in (3.0, 10.0, 42.0, 80.0):
+        above = level - REST
+        crossed = START_H + above / GAIN
+        back = END_H + np.log(GAIN * (END_H - START_H) / above) / RATE_PER_H
+        assert summaries.time_above(time, values, level) == pytest.approx(back - crossed, abs=1e-4)
+
+
+def test_crossings_between_output_times_are_interpolated():
+    time = np.array([0.0, 1.0, 2.0, 4.0])
+    values = np.array([0.0, 4.0, 4.0, 0.0])
+    assert summaries.time_above(time, values, 1.0) == pytest.approx(0.75 + 1.0 + 1.5)
+
+
+@pytest.mark.parametrize(("level", "hours"), [(-1.0, 4.0), (5.0, 0.0), (4.0, 0.0)])
+def test_time_above_what_is_never_or_always_crossed(level, hours):
+    time = np.array([0.0, 1.0, 2.0, 4.0])
+    values = np.array([0.0, 4.0, 4.0, 0.0])
+    assert summaries.time_above(time, values, level) == pytest.approx(hours)
+
+
+def test_a_curve_that_lies_on_the_level_is_not_above_it():
+    time = np.array([0.0, 1.0, 2.0])
+    assert summaries.time_above(time, np.full(3, 2.0), 2.0) == 0.0
+
+
+def test_time_above_has_the_shape_of_the_lanes_and_times_may_differ_between_them():
+    time = np.stack([np.array([0.0, 1.0, 2.0]), np.array([0.0, 2.0, 4.0])], axis=1)
+    values = np.array([[0.0, 0.0], [2.0, 2.0], [2.0, np.nan]])
+    found = summaries.time_above(time, values, 1.0)
+    assert found[0] == pytest.approx(1.5)
+    assert np.isnan(found[1])
+
+
+def test_time_above_inside_jit_equals_that_outside(time):
+    values = rise_and_decay(time)[:, None] * np.array([1.0, 0.5])
+    above = jax.jit(lambda time, values: summaries.time_above(time, values, 20.0))
+    inside = above(jnp.asarray(time), jnp.asarray(values))
+    np.testing.assert_allclose(inside, summaries.time_above(time, values, 20.0), rtol=1e-4)

@@ -50,7 +50,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     spec = study.config.spec
     if study.config.spec.sweep.engine == "dask":
         require_dask()
-    seed = _seed(study, folder, shard[1])
+    seed = _seed(study, folder, shard[1], arguments.overwrite)
     plan = plan_sweep(spec, study.model, study.config.name, seed, listed)
     layout = sweep_layout(plan, spec.label or study.config.question)
     identity = _identity(study, plan, device)
@@ -88,7 +88,7 @@ def sweep(arguments: argparse.Namespace) -> int:
 
 def _shard(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         hint = "write e.g. --shard 1/4: the first of four"
         raise InputError(Problem(f'"{text}" is not I/N with 1 <= I <= N', "--shard", hint=hint))
     return int(index), int(count)
@@ -103,7 +103,7 @@ def _refuse_early(folder: Path, arguments: argparse.Namespace) -> None:
         raise InputError(Problem("the folder holds a sweep already", str(folder), hint=hint))
 
 
-def _seed(study: Study, folder: Path, shards: int) -> int:
+def _seed(study: Study, folder: Path, shards: int, overwrite: bool) -> int:
     # A seed that was drawn is found again by what goes on in the identity of the store.
     from ..outputs.sweep_journal import read_identity
 
@@ -112,7 +112,7 @@ def _seed(study: Study, folder: Path, shards: int) -> int:
     if given is None and shards > 1:
         hint = "write seed = 7 under [sweep]: shards that each draw a seed would be different sweeps"
         raise ConfigError(Problem("shards need a seed", str(study.config.path), hint=hint))
-    found = None if given is not None else read_identity(folder / "journal")
+    found = None if given is not None or overwrite else read_identity(folder / "journal")
     if found is not None and isinstance(found.content.get("seed"), int):
         return int(found.content["seed"])
     return choose_seed(given)

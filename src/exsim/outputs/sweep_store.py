@@ -91,9 +91,12 @@ class SweepWriter:
             with self._one_line_at_a_time:
                 self._journal.append_batch(BatchLine(batch, sums))
                 self._missing.discard(batch)
-        except OSError as error:
+        except BaseException as error:
+            # A signal too: what is not whole goes at once.
             files.remove_quietly(partials.values())
-            raise output_error(self._store, error, self._count_needed_bytes(chunks)) from error
+            if isinstance(error, OSError):
+                raise output_error(self._store, error, self._count_needed_bytes(chunks)) from error
+            raise
 
     def is_complete(self) -> bool:
         """Return whether all batches of all shards are in the store. Raises InputError."""
@@ -138,7 +141,11 @@ class SweepWriter:
     def _do_at_once(self, act: Callable[[str], None], names: Iterable[str]) -> None:
         # Disks flush many files at once in about the time of one. An error is raised when all have ended.
         calls = [self._pool.submit(act, name) for name in names]
-        wait(calls)
+        try:
+            wait(calls)
+        finally:
+            # A signal ends the waiting, and not the calls.
+            wait(calls)
         for call in calls:
             call.result()
 
