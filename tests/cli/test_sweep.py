@@ -221,3 +221,22 @@ def test_a_sweep_of_one_draw_and_one_where_every_draw_fails_end_well(
     assert main([*call, "--set", "sweep.vary.0.range=[1, 2]"]) == 0
     assert "9 of 9 draws failed" in capsys.readouterr().out
     assert _rows("none")[0]["median"] == ""
+
+
+def test_a_sweep_without_one_draw_that_ends_is_exit_5_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (tmp_path / "grows.toml").read_text().replace("[0.05, 0.5]", "[0.4, 0.5]")
+    (tmp_path / "grows.toml").write_text(text)
+    assert main(["sweep", "grows.toml", "--set", "sweep.draws=20"]) == 5
+    assert "20 of 20 draws failed and are left out" in capsys.readouterr().out
+    assert _record("runs/grows")["failures"] == {"a state grew without bound or is not a number": 20}
+
+
+def test_the_shards_of_a_grid_need_no_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (tmp_path / "sweep.toml").read_text().replace("seed = 7\n", "").replace("draws = 300\n", "")
+    text = text.replace('"random"', '"grid"').replace("[0.3, 3.0]", "[0.3, 3.0]\npoints = 12")
+    (tmp_path / "sweep.toml").write_text(text)
+    assert main(["sweep", "sweep.toml", "--shard", "2/2", "--quiet"]) == 0
+    assert main(["sweep", "sweep.toml", "--shard", "1/2"]) == 0
+    assert "y_peak" in capsys.readouterr().out

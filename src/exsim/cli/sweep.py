@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import Study, read_draws, read_study
-from ..errors import ConfigError, InputError, Problem
+from ..api import Study, no_sweep, read_draws, read_study, sweep_seed
+from ..errors import ConfigError, InputError, Problem, SolveError
 from ..outputs.files import Content, write_run
 from ..outputs.run_record import Stopwatch, build_record, versions
 from .progress import Progress, duration_text, say
@@ -34,8 +34,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     watch = Stopwatch()
     study = read_study(arguments.config, arguments.overrides)
     if study.config.spec.sweep is None:
-        hint = 'add [sweep] with draws = 1000, [[sweep.vary]] and [sweep.metrics] IL6 = ["peak"]'
-        raise ConfigError(Problem("the config holds no [sweep]", str(study.config.path), hint=hint))
+        raise no_sweep(study)
     shard = _shard(arguments.shard)
     folder = arguments.out or Path("runs") / study.config.name
     listed = read_draws(study)
@@ -83,7 +82,8 @@ def sweep(arguments: argparse.Namespace) -> int:
         print(f"{folder}/  {'  '.join(sorted(tables['files']))}\n")
     elif said:
         print(f"{folder}/  this shard is done; the tables come with the last one")
-    return 0
+    nothing = complete and sum(tables["failures"].values()) == plan.design.draws
+    return SolveError.exit_code if nothing else 0
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -107,8 +107,10 @@ def _seed(study: Study, folder: Path, shards: int, overwrite: bool) -> int:
     # A seed that was drawn is found again by what goes on in the identity of the store.
     from ..outputs.sweep_journal import read_identity
 
-    spec = study.config.spec
-    given = spec.seed if spec.sweep is None or spec.sweep.seed is None else spec.sweep.seed
+    given, sweep = sweep_seed(study), study.config.spec.sweep
+    if given is None and sweep is not None and sweep.design in ("grid", "table"):
+        # Nothing in them is left to chance.
+        return 0
     if given is None and shards > 1:
         hint = "write seed = 7 under [sweep]: shards that each draw a seed would be different sweeps"
         raise ConfigError(Problem("shards need a seed", str(study.config.path), hint=hint))
