@@ -19,6 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from exsim.cli.session import choose_compiler_options
+
+if __name__ == "__main__":
+    # Before JAX is imported.
+    choose_compiler_options()
+
 import numpy as np
 
 from exsim.jax_setup import jax

@@ -5,7 +5,7 @@
 Process CPU time on one core (all threads are bound to it), engines interleaved in one process, medians.
 The error of a draw is the largest |y - ref| / max |ref| over its states and times, against a run at 1e-12.
 Slow engines get the first draws only: their cost a draw does not depend on how many there are. Only ratios of
-one run mean anything. Stock diffrax runs under the same XLA options as exsim.
+one run mean anything. Stock diffrax runs under the same XLA options as exsim; they change nothing for it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from exsim.cli.session import choose_compiler_options
+
 if __name__ == "__main__":
-    # Before JAX is imported: the threads that it starts stay on this core.
+    # Before JAX is imported: its threads stay on this core, its options are those of the command.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    choose_compiler_options()
 
 import numpy as np
 
