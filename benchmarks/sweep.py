@@ -65,12 +65,15 @@ VMAP, ROADRUNNER = "diffrax, one vmap", "libRoadRunner (CVODE)"
 
 def engines(problem: Problem) -> list[Engine]:
     """Return the rows of the table."""
-    single = partial(exsim_lanes.prepare, dtype=np.float32)
+    single, single_peaks = (
+        partial(prepare, dtype=np.float32) for prepare in (exsim_lanes.prepare, exsim_lanes.prepare_peaks)
+    )
     found = [
         Engine("exsim", exsim_lanes.prepare),
         Engine("exsim, equal error", exsim_lanes.prepare, 2e-6, 2e-9),
         Engine("exsim, peaks only", exsim_lanes.prepare_peaks, states=False),
-        Engine("exsim, float32", single, 1e-4, 1e-6),
+        Engine("exsim, float32", single, 3e-5, 1e-6),
+        Engine("exsim, float32, peaks only", single_peaks, 3e-5, 1e-6, states=False),
         Engine(VMAP, diffrax_vmap.prepare),
         Engine("diffrax, chunks of 128", partial(diffrax_vmap.prepare, chunk=128), draws=4096),
         Engine("diffrax, vmap, jumps unknown", partial(diffrax_vmap.prepare, known_jumps=False), draws=2048),

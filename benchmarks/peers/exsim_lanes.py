@@ -31,10 +31,10 @@ def prepare(
     return Run(blocks, states)
 
 
-def prepare_peaks(problem: Problem, rtol: float, atol: float) -> Run:
+def prepare_peaks(problem: Problem, rtol: float, atol: float, dtype: type = np.float64) -> Run:
     """Compile and return the run that keeps the peak of each state only."""
     ids = problem.model.state_ids
-    return Run(prepare_blocks(problem, rtol, atol, GROUP_LANES, np.float64, peaks=ids))
+    return Run(prepare_blocks(problem, rtol, atol, GROUP_LANES, dtype, peaks=ids))
 
 
 def prepare_blocks(
