@@ -20,7 +20,7 @@ from exsim.lanes.tsit5 import B_ERROR, B_THETA, A
 from .generated import Lines
 from .problems import Problem, Run
 
-FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-fPIC")
 
 _TEMPLATE = """
 #include <math.h>
@@ -150,7 +150,10 @@ def prepare(problem: Problem, rtol: float, atol: float, lanes: int = 8) -> Kerne
         path = Path(folder) / "kernel.c"
         path.write_text(text, "utf-8")
         library = path.with_suffix(".so")
-        subprocess.run(["gcc", *FLAGS, str(path), "-o", str(library), "-lm"], check=True)
+        compiled = path.with_suffix(".o")
+        subprocess.run(["gcc", *FLAGS, "-c", str(path), "-o", str(compiled)], check=True)
+        # Linked without -ffast-math, with which gcc makes the whole process round subnormals to zero.
+        subprocess.run(["gcc", "-shared", str(compiled), "-o", str(library), "-lm"], check=True)
         program = ctypes.CDLL(str(library)).integrate
     groups, states = -(-problem.draws // lanes), len(problem.model.state_ids)
     times, (edges, inputs) = np.ascontiguousarray(problem.times_h), problem.segments

@@ -75,6 +75,8 @@ def test_c_kernel_agrees_with_the_reference(c_kernel, problems, ten_state, refer
     states = c_kernel.prepare(ten_state, 1e-6, 1e-9, lanes)()
     found = problems.errors(states, reference)
     assert 1e-9 < found.max() < 1e-4
+    subnormal = np.array([np.finfo(float).smallest_subnormal])
+    assert subnormal * 3.0 > 0.0, "the kernel made this process round subnormals to zero"
 
 
 def test_c_kernel_agrees_with_exsim_on_the_marathon(c_kernel, problems):
