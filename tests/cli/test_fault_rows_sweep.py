@@ -493,7 +493,7 @@ def test_row_118_other_threads_and_devices_may_go_on_other_versions_where_it_is_
     lines = journal.read_bytes().splitlines(keepends=True)
     # The last batch is not whole: its chunks are made again.
     journal.write_bytes(b"".join(lines[:-1]))
-    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=3"
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=3"
     monkeypatch.setenv("XLA_FLAGS", flags)
     assert main([*CALL, "--quiet", "--resume", "--set", "sweep.workers=3"]) == 0
     assert chunks(made) == before

@@ -1,12 +1,15 @@
-"""What a command sets up: how often Python looks for cyclic garbage."""
+"""What a command sets up: how often Python looks for cyclic garbage, options of the compiler."""
 
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 
 import pytest
 
-from exsim.cli.session import collect_rarely
+from exsim.cli.session import CPU_COMPILER_OPTIONS, collect_rarely
 
 
 @pytest.fixture
@@ -27,3 +30,25 @@ def test_garbage_is_looked_for_rarely_but_still_collected() -> None:
         cycle: list = []
         cycle.append(cycle)
     assert gc.get_stats()[0]["collections"] > before
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        ("pass", CPU_COMPILER_OPTIONS),
+        ("os.environ['XLA_FLAGS'] = ''", ""),
+        ("os.environ['XLA_FLAGS'] = '--mine'", "--mine"),
+        ("sys.modules['jax'] = None", None),
+    ],
+)
+def test_compiler_options_are_chosen_where_they_still_count_and_none_are_given(before, found) -> None:
+    code = f"""if True:
+        import os, sys
+        from exsim.cli.session import choose_compiler_options
+        assert "jax" not in sys.modules
+        {before}
+        choose_compiler_options()
+        assert os.environ.get("XLA_FLAGS") == {found!r}, os.environ.get("XLA_FLAGS")
+    """
+    clean = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    subprocess.run([sys.executable, "-c", code], env=clean, check=True, timeout=120)

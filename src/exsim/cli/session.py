@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,13 @@ CPU_COMPILER_OPTIONS = (
 
 
 def choose_compiler_options() -> None:
-    """Set the options of the compiler, unless the user chose some (XLA_FLAGS, even empty) or JAX runs."""
-    os.environ.setdefault("XLA_FLAGS", CPU_COMPILER_OPTIONS)
+    """Set the options of the compiler, unless the user chose some (XLA_FLAGS, even empty) or JAX is there.
+
+    JAX reads them once. Set after that they would change nothing here, but be taken for the options of
+    this process: by its record, and by the processes that it starts.
+    """
+    if "jax" not in sys.modules:
+        os.environ.setdefault("XLA_FLAGS", CPU_COMPILER_OPTIONS)
 
 
 def start_jax(device: str) -> tuple[str, list[str]]:
