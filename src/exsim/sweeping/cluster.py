@@ -67,30 +67,40 @@ def solve_batches_on_dask(
         ready = as_completed(loop=client.loop)
         waiting = iter(batches)
         under_way: dict[Future, tuple[int, int, int]] = {}
+        # What a worker had when it died: (batch, start, stop) and how often that was. What waited there
+        # for its turn is among them, so each is done again with nothing beside it.
+        suspected: dict[tuple[int, int, int], int] = {}
 
-        def begin() -> None:
+        def begin(batch: tuple[int, int, int]) -> None:
+            future = client.submit(_solve_range, parcel, *batch[1:], pure=False)
+            under_way[future] = batch
+            ready.add(future)
+
+        def begin_next() -> None:
             # The cluster may have grown, and a worker that died counts until another takes its place.
             room = max(workers, sum(client.nthreads().values())) - len(under_way)
-            for batch, start, stop in islice(waiting, max(room, 0)):
-                future = client.submit(_solve_range, parcel, start, stop, pure=False)
-                under_way[future] = batch, start, stop
-                ready.add(future)
+            for batch in islice(waiting, max(room, 0)):
+                begin(batch)
+            if not under_way and suspected:
+                begin(next(iter(suspected)))
 
         try:
-            begin()
+            begin_next()
             while under_way:
                 future = next(ready)
-                batch, start, stop = under_way.pop(future)
-                begin()
+                batch = number, start, stop = under_way.pop(future)
+                deaths = suspected.pop(batch, 0)
                 try:
                     found = future.result()
                 except KilledWorker:
+                    if deaths < TRIES_AGAIN:
+                        suspected[batch] = deaths + 1
+                        begin_next()
+                        continue
                     found = _lost(plan, start, stop)
-                    said = (
-                        f"draws {start} to {stop - 1} are marked as failed: {STATUS_TEXT[Status.WORKER_LOST]}"
-                    )
-                    warn(said)
-                yield batch, found
+                    warn(f"draws {start} to {stop - 1} are marked as failed: {STATUS_TEXT[Status.WORKER_LOST]}")
+                begin_next()
+                yield number, found
         except (CancelledError, OSError) as error:
             raise OutputError(
                 f"the scheduler of the Dask cluster went away ({error}). What is done stays; --resume goes on"
@@ -137,7 +147,8 @@ def _on_this_machine(workers: int) -> dict[str, Any]:
         # A worker's death is no news until its batch is given up.
         "silence_logs": "CRITICAL",
         "scheduler_kwargs": {
-            "allowed_failures": TRIES_AGAIN,
+            # Which batch it was that took a worker with it is found out here.
+            "allowed_failures": 0,
             "dashboard": False,
             "dashboard_address": "127.0.0.1:0",
         },
