@@ -92,17 +92,43 @@ def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
     order = jnp.argsort(expected, stable=True)
     groups = jax.tree.map(lambda leaf: _grouped(task, leaf, order), _per_draw(numbers))
 
-    def solve_group(number: Array, results: dict[str, Array]) -> dict[str, Array]:
-        lanes = jax.tree.map(lambda leaf: leaf[number], groups)
-        one = _with_draws(numbers, lanes)
-        found = _shared(task, one) if task.shared_steps else _own(task, one)
-        return {name: results[name].at[number].set(values) for name, values in found.items()}
+    def solve_lanes(number: Array) -> dict[str, Array]:
+        one = _with_draws(numbers, jax.tree.map(lambda leaf: leaf[number], groups))
+        return _shared(task, one) if task.shared_steps else _own(task, one)
+
+    kinds = _by_kind(jax.eval_shape(solve_lanes, jnp.asarray(0)))
+
+    def solve_group(number: Array, buffers: list[Array]) -> list[Array]:
+        found = solve_lanes(number)
+        rows = [jnp.stack([found[name] for name in names]) for names, _ in kinds]
+        return [buffer.at[number].set(row) for buffer, row in zip(buffers, rows, strict=True)]
 
     # No longer than there are draws: a block that is not full costs no more than its groups.
     needed = (numbers.count + task.width - 1) // task.width
-    results = jax.lax.fori_loop(0, needed, solve_group, _empty(task, numbers, groups))
+    count = task.draws // task.width
+    empty = [_empty((count, len(names), *one.shape), one.dtype) for names, one in kinds]
+    buffers = jax.lax.fori_loop(0, needed, solve_group, empty)
     back = jnp.argsort(order)
-    return {name: _ungrouped(values)[..., back] for name, values in results.items()}
+    return {
+        name: _ungrouped(buffer[:, place])[..., back]
+        for (names, _), buffer in zip(kinds, buffers, strict=True)
+        for place, name in enumerate(names)
+    }
+
+
+def _by_kind(found: dict[str, jax.ShapeDtypeStruct]) -> list[tuple[list[str], jax.ShapeDtypeStruct]]:
+    """Return the names of the results of each shape and type, to be kept in one buffer each.
+
+    XLA merges the writes to several buffers of one shape, and then rewrites all of them for every group.
+    """
+    kinds: dict[tuple[Any, ...], tuple[list[str], jax.ShapeDtypeStruct]] = {}
+    for name, one in found.items():
+        kinds.setdefault((one.shape, one.dtype), ([], one))[0].append(name)
+    return list(kinds.values())
+
+
+def _empty(shape: tuple[int, ...], dtype: Any) -> Array:
+    return jnp.full(shape, jnp.nan if jnp.issubdtype(dtype, jnp.floating) else -1, dtype)
 
 
 def _per_draw(numbers: BlockNumbers) -> tuple[Array, list[Array]]:
@@ -126,16 +152,6 @@ def _grouped(task: BlockTask, leaf: Array, order: Array) -> Array:
 def _ungrouped(values: Array) -> Array:
     # (group, ..., lane) -> (..., draw)
     return jnp.moveaxis(values, 0, -2).reshape(*values.shape[1:-1], -1)
-
-
-def _empty(task: BlockTask, numbers: BlockNumbers, groups: Any) -> dict[str, Array]:
-    one = _with_draws(numbers, jax.tree.map(lambda leaf: leaf[0], groups))
-    shapes = jax.eval_shape(partial(_shared, task), one)
-    count = task.draws // task.width
-    return {
-        name: jnp.full((count, *shape.shape), jnp.nan if shape.dtype.kind == "f" else -1, shape.dtype)
-        for name, shape in shapes.items()
-    }
 
 
 def _constants(task: BlockTask, numbers: BlockNumbers) -> tuple[list[Any], dict[str, Array]]:

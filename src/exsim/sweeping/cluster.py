@@ -98,7 +98,8 @@ def solve_batches_on_dask(
                         begin_next()
                         continue
                     found = _lost(plan, start, stop)
-                    warn(f"draws {start} to {stop - 1} are marked as failed: {STATUS_TEXT[Status.WORKER_LOST]}")
+                    why = STATUS_TEXT[Status.WORKER_LOST]
+                    warn(f"draws {start} to {stop - 1} are marked as failed: {why}")
                 begin_next()
                 yield number, found
         except (CancelledError, OSError) as error:
