@@ -25,13 +25,14 @@ import numpy as np
 from exsim.fused import solve_fused, summarise_fused
 from exsim.jax_setup import diffrax, jax, jnp
 from exsim.solving import solve
+from exsim.sweeping.planning import SCREENING_ATOL, SCREENING_RTOL
 from peers.problems import Problem, marathon, ten_state
 
 PROBLEMS = {"ten states": ten_state, "il6_axis": marathon}
 ANALYTES = {"ten states": ("Ip", "TEN", "TNF"), "il6_axis": ("IL6", "IL10", "TNF")}
 
 #: (rtol, atol): as for every engine of the speed table, and of its screening in float32.
-TOLERANCES = {np.float64: (1e-6, 1e-9), np.float32: (1e-4, 1e-6)}
+TOLERANCES = {np.float64: (1e-6, 1e-9), np.float32: (SCREENING_RTOL, SCREENING_ATOL)}
 #: Draws whose errors are looked at.
 CHECKED = 16
 #: Lanes of one call of the lane solver, which shares its steps among them.

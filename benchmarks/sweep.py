@@ -30,6 +30,7 @@ import numpy as np
 
 from exsim import api
 from exsim.jax_setup import jax
+from exsim.sweeping.planning import SCREENING_ATOL, SCREENING_RTOL
 from peers import (
     c_kernel,
     diffrax_vmap,
@@ -72,8 +73,8 @@ def engines(problem: Problem) -> list[Engine]:
         Engine("exsim", exsim_lanes.prepare),
         Engine("exsim, equal error", exsim_lanes.prepare, 2e-6, 2e-9),
         Engine("exsim, peaks only", exsim_lanes.prepare_peaks, states=False),
-        Engine("exsim, float32", single, 3e-5, 1e-6),
-        Engine("exsim, float32, peaks only", single_peaks, 3e-5, 1e-6, states=False),
+        Engine("exsim, float32", single, SCREENING_RTOL, SCREENING_ATOL),
+        Engine("exsim, float32, peaks only", single_peaks, SCREENING_RTOL, SCREENING_ATOL, states=False),
         Engine(VMAP, diffrax_vmap.prepare),
         Engine("diffrax, chunks of 128", partial(diffrax_vmap.prepare, chunk=128), draws=4096),
         Engine("diffrax, vmap, jumps unknown", partial(diffrax_vmap.prepare, known_jumps=False), draws=2048),

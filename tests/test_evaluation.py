@@ -75,6 +75,15 @@ def test_a_power_keeps_its_sign_below_zero_only_for_whole_exponents() -> None:
     np.testing.assert_allclose(below, [4.0, -8.0, 0.0], rtol=1e-14)
 
 
+def test_the_derivative_of_a_power_by_its_exponent_is_right_at_zero_and_elsewhere() -> None:
+    with jax.enable_x64(True):
+        slopes = [
+            float(jax.grad(lambda n: power(jnp, jnp.asarray(3.0), n))(jnp.asarray(n)))
+            for n in (-1.0, 0.0, 2.0)
+        ]
+    np.testing.assert_allclose(slopes, np.log(3.0) * np.array([1 / 3, 1.0, 9.0]), rtol=1e-14)
+
+
 def test_a_power_agrees_with_numpy_over_many_magnitudes() -> None:
     base = np.logspace(-8, 8, 33)[:, None]
     exponent = np.array([-2.5, -1.0, 0.0, 0.3, 1.0, 2.26, 5.0])

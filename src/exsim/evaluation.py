@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from types import ModuleType
 from typing import Any
 
@@ -25,10 +25,19 @@ def power(xp: ModuleType, base: Value, exponent: Value) -> Value:
 
     A rate law such as (x/K)^n is met at x = 0 at rest and, within the absolute tolerance,
     below it. There x^n is continued by 0 for an n that is not whole; a whole n keeps its sign.
-    Written x |x|^(n-1), so that the derivative at 0 is 0 for n > 1 and 1 for n = 1.
+    Written x |x|^(n-1), so that the derivative at 0 is 0 for n > 1 and 1 for n = 1. An `xp` that can
+    choose while it runs (`xp.lax_cond`) takes exp(n log x) where all bases are positive: half the work.
     """
     if isinstance(exponent, float) and exponent.is_integer() and abs(exponent) <= 64:
         return base ** int(exponent)
+    choose = getattr(xp, "lax_cond", None)
+    if choose is None:
+        return _guarded_power(xp, base, exponent)
+    guarded = partial(_guarded_power, xp)
+    return choose(xp.all(base > 0), lambda x, n: xp.exp(n * xp.log(x)), guarded, base, exponent)
+
+
+def _guarded_power(xp: ModuleType, base: Value, exponent: Value) -> Value:
     size = xp.abs(base)
     nonzero = size > 0
     log_size = xp.log(xp.where(nonzero, size, 1.0))
@@ -38,7 +47,7 @@ def power(xp: ModuleType, base: Value, exponent: Value) -> Value:
     slope = xp.where(base > 0, 1.0, sign_below) * xp.exp((exponent - 1) * log_size)
     result = base * xp.where(nonzero, slope, xp.where(exponent == 1, 1.0, 0.0))
     at_zero = xp.where(exponent == 0, 1.0, xp.where(exponent < 0, xp.inf, 0.0))
-    return xp.where(nonzero | (exponent > 0), xp.where(exponent == 0, 1.0, result), at_zero)
+    return xp.where(nonzero | (exponent > 0), result, at_zero)
 
 
 def _square_root(xp: ModuleType, value: Value) -> Value:

@@ -1,7 +1,8 @@
-"""jax.numpy for the right-hand side of lanes: the same functions, with a logarithm that is fast on a CPU.
+"""jax.numpy for the right-hand side of lanes: the same functions, with what makes Hill terms fast on a CPU.
 
 Hill terms spend most of a step in logarithms, and XLA's own takes 4.3 ns a number in float64 where the
-one below takes 1.5 (AVX2; benchmarks/RESULTS.md).
+one below takes 1.5 (AVX2; benchmarks/RESULTS.md). Most of the rest goes into what makes a power safe at
+zero, which lanes do without where all bases are positive: `exsim.evaluation.power` chooses by `lax_cond`.
 """
 
 from __future__ import annotations
@@ -63,9 +64,10 @@ def _log_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arra
 
 
 class _LaneNumpy(ModuleType):
-    """Everything of jax.numpy but the logarithm."""
+    """Everything of jax.numpy but the logarithm; and a choice that is made while the program runs."""
 
     log = staticmethod(log)
+    lax_cond = staticmethod(jax.lax.cond)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(jnp, name)
