@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from exsim.jax_setup import jax
-from exsim.sweeping.block import BLOCK_DRAWS, GROUP_LANES, BlockNumbers, BlockTask, solve_block
+from exsim.sweeping.block import BLOCK_DRAWS, CURVES, GROUP_LANES, BlockNumbers, BlockTask, solve_block
 from exsim.sweeping.measuring import Measure
 
 from .problems import Problem, Run
@@ -25,8 +25,7 @@ def prepare(
     blocks = prepare_blocks(problem, rtol, atol, width, dtype, curves=ids)
 
     def states(found: list[dict[str, np.ndarray]]) -> np.ndarray:
-        parts = [np.stack([block[f"curve {id}"] for id in ids]) for block in found]
-        return np.concatenate(parts, axis=2).T[: problem.draws]
+        return np.concatenate([block[CURVES] for block in found])[: problem.draws].swapaxes(1, 2)
 
     return Run(blocks, states)
 

@@ -117,13 +117,13 @@ def batch_arrays(plan: SweepPlan, layout: Layout, found: DrawArrays) -> Mapping[
             arrays[item.name] = np.ascontiguousarray(found[item.name], item.dtype)
     for name in plan.sweep.trajectories:
         curve = found[f"curve {plan.curves[name].id}"]
-        arrays[name] = np.ascontiguousarray(curve.T, plan.precision)
+        arrays[name] = np.ascontiguousarray(curve, plan.precision)
     for name in plan.sweep.bands:
-        curve = found[f"curve {plan.curves[name].id}"][:, done]
-        if curve.shape[1]:
-            bands = np.percentile(curve, PERCENTILES, axis=1)
+        curve = found[f"curve {plan.curves[name].id}"][done]
+        if len(curve):
+            bands = np.percentile(curve.T, PERCENTILES, axis=1)
         else:
-            bands = np.full((len(PERCENTILES), len(curve)), np.nan)
+            bands = np.full((len(PERCENTILES), curve.shape[1]), np.nan)
         arrays[f"{name}_percentiles"] = np.ascontiguousarray(bands, plan.precision)
         arrays["batch_done"] = np.asarray(done.sum(), np.int32)
     return arrays

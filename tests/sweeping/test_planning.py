@@ -63,7 +63,7 @@ def test_bands_and_curves_change_no_metric(plan: Callable[..., Any]) -> None:
     curves = plan({"trajectories": ["y"]})
     assert np.array_equal(plain["y_auc_above_baseline"], banded["y_auc_above_baseline"])
     # Bands are kept at some of the output times, curves at all that the config asks for.
-    assert banded["curve y"].shape == (len(kept.numbers.curve_times_h), 100)
+    assert banded["curve y"].shape == (100, len(kept.numbers.curve_times_h))
     assert 97 <= len(kept.numbers.curve_times_h) <= 2 * 97
     assert set(kept.numbers.curve_times_h) <= set(kept.numbers.times_h)
     assert len(curves.numbers.curve_times_h) == 121

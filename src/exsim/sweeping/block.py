@@ -30,6 +30,9 @@ BLOCK_DRAWS = 4096
 #: Lanes of a group that shares its steps: fewer waste the overhead of a step, more wait for each other.
 GROUP_LANES = 32
 
+#: The result that holds all curves.
+CURVES = "curves"
+
 #: An array of the device, or of the host before it is handed over.
 Given: TypeAlias = Array | np.ndarray
 
@@ -80,10 +83,10 @@ class BlockNumbers(eqx.Module):
 
 @partial(jax.jit, static_argnums=0)
 def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
-    """Return what `task` asks for of every draw of a block, by name; shape (draw,) or (time, draw).
+    """Return what `task` asks for of every draw of a block, by name; the first axis is the draw.
 
     `status` holds `exsim.integrating.Status` and -1 behind `count`; `steps` the steps of the draw's
-    group. What belongs to a failed draw is NaN.
+    group; CURVES all curves, (draw, curve, time), if there are any. What belongs to a failed draw is NaN.
     """
     present = jnp.arange(task.draws) < numbers.count
     expected = _stiffness(task, numbers)
@@ -91,6 +94,7 @@ def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
     expected = jnp.where(present & ~jnp.isnan(expected), expected, jnp.inf)
     order = jnp.argsort(expected, stable=True)
     groups = jax.tree.map(lambda leaf: _grouped(task, leaf, order), _per_draw(numbers))
+    places = order.reshape(-1, task.width)
 
     def solve_lanes(number: Array) -> dict[str, Array]:
         one = _with_draws(numbers, jax.tree.map(lambda leaf: leaf[number], groups))
@@ -98,28 +102,29 @@ def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
 
     kinds = _by_kind(jax.eval_shape(solve_lanes, jnp.asarray(0)))
 
-    def solve_group(number: Array, buffers: list[Array]) -> list[Array]:
+    def solve_group(number: Array, results: list[Array]) -> list[Array]:
         found = solve_lanes(number)
-        rows = [jnp.stack([found[name] for name in names]) for names, _ in kinds]
-        return [buffer.at[number].set(row) for buffer, row in zip(buffers, rows, strict=True)]
+        rows = [jnp.moveaxis(jnp.stack([found[name] for name in names]), -1, 0) for names, _ in kinds]
+        return [
+            result.at[places[number]].set(row, unique_indices=True)
+            for result, row in zip(results, rows, strict=True)
+        ]
 
     # No longer than there are draws: a block that is not full costs no more than its groups.
     needed = (numbers.count + task.width - 1) // task.width
-    count = task.draws // task.width
-    empty = [_empty((count, len(names), *one.shape), one.dtype) for names, one in kinds]
-    buffers = jax.lax.fori_loop(0, needed, solve_group, empty)
-    back = jnp.argsort(order)
+    empty = [_empty((task.draws, len(names), *one.shape[:-1]), one.dtype) for names, one in kinds]
+    results = jax.lax.fori_loop(0, needed, solve_group, empty)
     return {
-        name: _ungrouped(buffer[:, place])[..., back]
-        for (names, _), buffer in zip(kinds, buffers, strict=True)
+        name: result[:, place]
+        for (names, _), result in zip(kinds, results, strict=True)
         for place, name in enumerate(names)
     }
 
 
 def _by_kind(found: dict[str, jax.ShapeDtypeStruct]) -> list[tuple[list[str], jax.ShapeDtypeStruct]]:
-    """Return the names of the results of each shape and type, to be kept in one buffer each.
+    """Return the names of the results of each shape and type, to be kept in one array each.
 
-    XLA merges the writes to several buffers of one shape, and then rewrites all of them for every group.
+    XLA merges the writes to several arrays of one shape, and then rewrites all of them for every group.
     """
     kinds: dict[tuple[Any, ...], tuple[list[str], jax.ShapeDtypeStruct]] = {}
     for name, one in found.items():
@@ -147,11 +152,6 @@ def _grouped(task: BlockTask, leaf: Array, order: Array) -> Array:
     # (..., draw) -> (group, ..., lane)
     sorted_leaf = leaf[..., order].reshape(*leaf.shape[:-1], task.draws // task.width, task.width)
     return jnp.moveaxis(sorted_leaf, -2, 0)
-
-
-def _ungrouped(values: Array) -> Array:
-    # (group, ..., lane) -> (..., draw)
-    return jnp.moveaxis(values, 0, -2).reshape(*values.shape[1:-1], -1)
 
 
 def _constants(task: BlockTask, numbers: BlockNumbers) -> tuple[list[Any], dict[str, Array]]:
@@ -221,6 +221,8 @@ def _shared(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
     }
     times_h = numbers.times_h if task.grid is None else task.grid.times_h(schedule.edges * hours, taus)
     results = _measured(task, numbers, times_h, curves)
+    if task.curves:
+        results[CURVES] = _kept(task, numbers, times_h, found.observed)
     done = found.status == int(Status.DONE)
     results = {name: jnp.where(done, values, jnp.nan) for name, values in results.items()}
     steps = jnp.broadcast_to(found.steps, lanes)
@@ -256,9 +258,24 @@ def _measured(
         for item in task.measures:
             if item.id == id:
                 results[item.variable] = measure(item, columns, at, times_h, values, end_h)
-        if id in task.curves:
-            results[f"curve {id}"] = jax.vmap(at)(numbers.curve_times_h)
     return results
+
+
+def _kept(
+    task: BlockTask, numbers: BlockNumbers, times_h: OutputHours, observed: Float[Array, "time observed lane"]
+) -> Float[Array, "curve curve_time lane"]:
+    # One array from here to the end: with many times, to copy it once more costs as much as some steps.
+    if task.curves != task.observed:
+        observed = observed[:, np.asarray([task.observed.index(id) for id in task.curves])]
+    if task.grid is None:
+        # Every time that is kept is among the output times.
+        rows = jnp.argmin(jnp.abs(times_h - numbers.curve_times_h[:, None]), axis=1)
+        return jnp.swapaxes(observed[rows], 0, 1)
+    values = [
+        jax.vmap(partial(task.grid.value_at, times_h, observed[:, place]))(numbers.curve_times_h)
+        for place in range(len(task.curves))
+    ]
+    return jnp.stack(values)
 
 
 def _value_at(task: BlockTask, times_h: OutputHours, values: Array, at_h: Array) -> Array:

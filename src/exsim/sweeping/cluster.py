@@ -280,7 +280,7 @@ def _lost(plan: SweepPlan, start: int, stop: int) -> DrawArrays:
     times = len(plan.numbers.curve_times_h)
     result = {target.text: values[:, place] for place, target in enumerate(plan.targets)}
     result |= {item.variable: np.full(count, np.nan, plan.precision) for item in plan.task.measures}
-    result |= {f"curve {id}": np.full((times, count), np.nan, plan.precision) for id in plan.task.curves}
+    result |= {f"curve {id}": np.full((count, times), np.nan, plan.precision) for id in plan.task.curves}
     return result | {
         "status": np.full(count, int(Status.WORKER_LOST), np.int8),
         "steps": np.full(count, _NOT_MADE, np.int32),

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import OutputError
 from ..integrating import Status
 from ..jax_setup import jax
-from .block import BLOCK_DRAWS, BlockNumbers, BlockTask, solve_block
+from .block import BLOCK_DRAWS, CURVES, BlockNumbers, BlockTask, solve_block
 from .planning import SweepPlan, block_numbers
 
 #: What solved a draw, in the store.
@@ -21,7 +21,7 @@ EXPLICIT, STIFF = 0, 1
 #: How often a block that did not fit into memory is tried again, with nothing beside it.
 MEMORY_TRIES = 3
 
-#: Arrays of consecutive draws by name; the last axis is the draw.
+#: Arrays of consecutive draws by name; the first axis is the draw.
 DrawArrays = dict[str, np.ndarray]
 
 
@@ -34,7 +34,7 @@ def solve_draws(
 ) -> DrawArrays:
     """Return what the sweep keeps of draws start <= i < stop; `start` is the first of a block.
 
-    By name: each varied target, each metric, "curve <id>" (time, draw), and `status`, `steps`, `method`.
+    By name: each varied target, each metric, "curve <id>" (draw, time), and `status`, `steps`, `method`.
     Raises Stopped between two blocks once `should_stop` says so.
     """
     blocks = []
@@ -42,7 +42,7 @@ def solve_draws(
         if should_stop():
             raise Stopped
         blocks.append(_solve_block(plan, first, min(first + BLOCK_DRAWS, stop)))
-    return {name: np.concatenate([block[name] for block in blocks], axis=-1) for name in blocks[0]}
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _solve_block(plan: SweepPlan, start: int, stop: int) -> DrawArrays:
@@ -55,7 +55,9 @@ def _solve_block(plan: SweepPlan, start: int, stop: int) -> DrawArrays:
         if len(again):
             second = _solved(plan, task, values[again])
             for name, array in second.items():
-                found[name][..., again] = array
+                # What comes from the device cannot be written to.
+                found[name] = np.array(found[name])
+                found[name][again] = array
             method[again] = EXPLICIT if task.method == plan.task.method else STIFF
     varied = {target.text: values[:, place] for place, target in enumerate(plan.targets)}
     return varied | found | {"method": method}
@@ -133,8 +135,9 @@ def _solved(plan: SweepPlan, task: BlockTask, values: np.ndarray) -> DrawArrays:
 
 
 def _on_host(task: BlockTask, numbers: BlockNumbers, count: int) -> DrawArrays:
-    # Copies: what comes from the device cannot be written to.
-    return {name: np.array(array)[..., :count] for name, array in solve_block(task, numbers).items()}
+    found = {name: np.asarray(array)[:count] for name, array in solve_block(task, numbers).items()}
+    named = {f"curve {id}": found[CURVES][:, place] for place, id in enumerate(task.curves)}
+    return {name: array for name, array in found.items() if name != CURVES} | named
 
 
 def _if_out_of_memory(error: Exception) -> str:
