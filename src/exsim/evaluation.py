@@ -25,16 +25,16 @@ def power(xp: ModuleType, base: Value, exponent: Value) -> Value:
 
     A rate law such as (x/K)^n is met at x = 0 at rest and, within the absolute tolerance,
     below it. There x^n is continued by 0 for an n that is not whole; a whole n keeps its sign.
-    Written x |x|^(n-1), so that the derivative at 0 is 0 for n > 1 and 1 for n = 1. An `xp` that can
-    choose while it runs (`xp.lax_cond`) takes exp(n log x) where all bases are positive: half the work.
+    Written x |x|^(n-1), so that the derivative at 0 is 0 for n > 1 and 1 for n = 1. Where `xp` can
+    choose while it runs (`xp.if_all_positive`), positive bases alone get the plain exp(n log x).
     """
     if isinstance(exponent, float) and exponent.is_integer() and abs(exponent) <= 64:
         return base ** int(exponent)
-    choose = getattr(xp, "lax_cond", None)
-    if choose is None:
-        return _guarded_power(xp, base, exponent)
     guarded = partial(_guarded_power, xp)
-    return choose(xp.all(base > 0), lambda x, n: xp.exp(n * xp.log(x)), guarded, base, exponent)
+    choose = getattr(xp, "if_all_positive", None)
+    if choose is None:
+        return guarded(base, exponent)
+    return choose(lambda x, n: xp.exp(n * xp.log(x)), guarded, base, exponent)
 
 
 def _guarded_power(xp: ModuleType, base: Value, exponent: Value) -> Value:

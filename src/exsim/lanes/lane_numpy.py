@@ -2,11 +2,12 @@
 
 Hill terms spend most of a step in logarithms, and XLA's own takes 4.3 ns a number in float64 where the
 one below takes 1.5 (AVX2; benchmarks/RESULTS.md). Most of the rest goes into what makes a power safe at
-zero, which lanes do without where all bases are positive: `exsim.evaluation.power` chooses by `lax_cond`.
+zero, which lanes do without where all bases are positive (`if_all_positive`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -63,11 +64,26 @@ def _log_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arra
     return log(primals[0]), tangents[0] / primals[0]
 
 
+def if_all_positive(
+    plain: Callable[[Array, Array], Array],
+    guarded: Callable[[Array, Array], Array],
+    base: Any,
+    exponent: Any,
+) -> Array:
+    """Return plain(base, exponent) where every base is above zero, else guarded(base, exponent).
+
+    Decided while the program runs, in float64 alone: what float32 saves is less than what a branch costs.
+    """
+    if jnp.result_type(base, exponent) != np.float64:
+        return guarded(base, exponent)
+    return jax.lax.cond(jnp.all(jnp.asarray(base) > 0), plain, guarded, base, exponent)
+
+
 class _LaneNumpy(ModuleType):
     """Everything of jax.numpy but the logarithm; and a choice that is made while the program runs."""
 
     log = staticmethod(log)
-    lax_cond = staticmethod(jax.lax.cond)
+    if_all_positive = staticmethod(if_all_positive)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(jnp, name)
