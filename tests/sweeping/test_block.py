@@ -32,7 +32,7 @@ def plan(load_text: Callable[[str], Any], make_plan: Callable[..., Any]) -> Any:
 
 
 def _solved(plan: Any, k: np.ndarray, **task: Any) -> dict[str, np.ndarray]:
-    numbers = block_numbers(plan, k[:, None])
+    numbers = block_numbers(plan, k[:, None], plan.task)
     with jax.enable_x64(True):
         found = solve_block(replace(plan.task, **task), numbers)
         return {name: np.asarray(array) for name, array in found.items()}

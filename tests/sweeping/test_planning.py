@@ -85,7 +85,8 @@ def test_auto_gives_up_a_lane_early_and_has_a_second_try(plan: Callable[..., Any
 
 
 def test_padding_repeats_the_last_draw(plan: Callable[..., Any]) -> None:
-    numbers = block_numbers(plan(), np.array([[0.5], [0.7]]))
+    made = plan()
+    numbers = block_numbers(made, np.array([[0.5], [0.7]]), made.task)
     assert int(numbers.count) == 2
     assert numbers.varied.shape == (1, 4096)
     assert numbers.varied[0, :3].tolist() == [0.5, 0.7, 0.7]
@@ -124,6 +125,70 @@ def test_lanes_that_do_different_things_at_the_same_time_have_steps_of_their_own
     shared = solve_draws(make_plan(model, sweep | {"stepping": "shared"}, {}, base), 0, 256)
     assert np.all(own["status"] == 0)
     assert shared["steps"].mean() > OWN_STEP_COST * own["steps"].mean()
+
+
+#: Field and Noyes (1974), J. Chem. Phys. 60:1877, doi 10.1063/1.1681288: a stiff limit cycle; the period
+#: follows w.
+OREGONATOR = """
+model oregonator
+  unit time_unit = 3600 second;
+  y1 = 1; y2 = 2; y3 = 3; s = 77.27; q = 8.375e-6; v = 1 / 77.27; w = 0.161;
+  y1' = s * (y2 + y1 * (1 - q * y1 - y2));
+  y2' = v * (y3 - (1 + y1) * y2);
+  y3' = w * (y1 - y3);
+end
+"""
+
+
+@pytest.fixture(scope="module")
+def oregonator(load_text: Callable[[str], Any], make_plan: Callable[..., Any]) -> Callable[..., Any]:
+    model = load_text(OREGONATOR)
+
+    def make(until: str, **solver: Any) -> Any:
+        vary = [{"target": "parameter.w", "range": [0.1, 0.25]}]
+        sweep = {"draws": 64, "vary": vary, "metrics": {"y3": [f"value_at {until}"]}}
+        said = {f"solver.{key}": value for key, value in solver.items()}
+        return make_plan(model, sweep, said, PLAIN | {"output": {"until": until, "every": "1 h"}})
+
+    return make
+
+
+def test_where_the_explicit_method_cannot_do_most_draws_the_stiff_one_comes_first(
+    oregonator: Callable[..., Any],
+) -> None:
+    plan = oregonator("10 h", max_steps=200)
+    assert plan.task.method == "rodas"
+    assert plan.task.shared_steps
+    assert plan.stiff_task is None
+    found = solve_draws(plan, 0, 64)
+    assert np.all(found["status"] == 0)
+    assert np.all(found["method"] == 0)
+
+
+def test_a_stiff_limit_cycle_has_steps_of_its_own(oregonator: Callable[..., Any]) -> None:
+    plan = oregonator("360 h", max_steps=5000)
+    assert (plan.task.method, plan.task.shared_steps) == ("rodas", False)
+    found = solve_draws(plan, 0, 64)
+    assert np.all(found["status"] == 0)
+    assert found["steps"].mean() < 2000
+
+
+def test_stepping_is_found_out_for_the_stiff_method_by_itself(
+    load_text: Callable[[str], Any], make_plan: Callable[..., Any]
+) -> None:
+    # A quarter of the draws is too stiff for the explicit method.
+    text = "model lags\n  unit time_unit = 3600 second;\n  y = 0; k = 1;\n  y' = k * (cos(time) - y);\nend\n"
+    sweep = {"vary": [{"target": "parameter.k"}], "metrics": {"y": ["peak"]}}
+    k = np.where(np.arange(64) % 4 == 0, 3e6, 1.0)
+    plan = make_plan(load_text(text), sweep, {"solver.max_steps": 1000}, PLAIN, k[:, None])
+    assert (plan.task.method, plan.task.shared_steps) == ("tsit5", True)
+    assert plan.stiff_task is not None
+    assert (plan.stiff_task.method, plan.stiff_task.shared_steps) == ("rodas", True)
+    found = solve_draws(plan, 0, 64)
+    assert np.all(found["status"] == 0)
+    # In the group of 32 where the slow ones end the explicit budget, the others are solved again as well.
+    assert np.all(found["method"][::4] == 1)
+    assert np.sum(found["method"] == 0) == 32
 
 
 def test_the_steps_of_the_pilot_are_the_same_in_every_process(plan: Callable[..., Any]) -> None:

@@ -139,7 +139,9 @@ def _identity(study: Study, plan: SweepPlan, device: str) -> dict[str, Any]:
         "device": device,
         "rtol": rtol,
         "atol": atol,
-        "shared_steps": plan.task.shared_steps,
+        "methods": [
+            (task.method, task.shared_steps) for task in (plan.task, plan.stiff_task) if task is not None
+        ],
         "compiler": _numbers_of(os.environ.get("XLA_FLAGS", "")),
         "versions": versions(),
     }

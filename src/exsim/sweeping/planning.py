@@ -39,8 +39,9 @@ OWN_STEP_COST = 3
 PILOT_DRAWS = 256
 #: Percentile bands are kept at so many of the output times at least, where there are as many.
 BAND_TIMES = 97
-#: The method that takes over what the explicit one cannot do.
+#: The method that takes over what the explicit one cannot do: draws that ended so.
 STIFF_METHOD = "rodas"
+TRIED_AGAIN = (int(Status.STEP_BUDGET), int(Status.STEP_TOO_SMALL))
 #: `[solver] method` -> what lanes do. An implicit method that iterates would couple them.
 METHODS = {"auto": "tsit5", "tsit5": "tsit5", "kvaerno5": STIFF_METHOD}
 
@@ -145,21 +146,20 @@ def plan_sweep(
         warnings,
     )
     plan = replace(plan, task=replace(task, grid=_grid(plan)))
-    if sweep.stepping == "auto":
-        plan = replace(plan, task=replace(plan.task, shared_steps=_shares_steps(plan, steps)))
-    if solver.method == "auto":
-        plan = replace(plan, stiff_task=replace(plan.task, method=STIFF_METHOD))
-    return plan
+    return _with_pilot(plan, steps)
 
 
-def block_numbers(plan: SweepPlan, values: Draws) -> BlockNumbers:
+def block_numbers(plan: SweepPlan, values: Draws, task: BlockTask) -> BlockNumbers:
     """Return the numbers of draws with these values of the targets, (draw, target), padded to a block."""
     count, size = len(values), plan.task.draws
     padded = np.concatenate([values, np.repeat(values[-1:], size - count, axis=0)])
     parameters, protocol = place_draws(plan.model, plan.spec, plan.targets, padded)
     dtype = np.dtype(plan.precision)
+    # Who holds up nobody, or is solved by what comes last, is not given up early.
+    hasty = task.shared_steps and task.method != STIFF_METHOD
     return replace(
         plan.numbers,
+        lone_step_h=plan.numbers.lone_step_h if hasty else np.zeros_like(plan.numbers.lone_step_h),
         varied=parameters[list(plan.task.varied)].astype(dtype),
         protocol=jax.tree.map(lambda leaf: np.asarray(leaf, dtype), protocol.without_names()),
         count=np.asarray(count),
@@ -292,13 +292,9 @@ def tolerances(spec: RunSpec) -> tuple[float, float]:
     )
 
 
-def _first_block(plan: SweepPlan, most: int) -> BlockNumbers:
-    return block_numbers(plan, plan.design.draw(0, min(most, plan.design.draws)))
-
-
 def _grid(plan: SweepPlan) -> OutputGrid | None:
     # As many output times in a segment as the longest over the first block of draws needs.
-    numbers = _first_block(plan, BLOCK_DRAWS)
+    numbers = block_numbers(plan, plan.design.draw(0, min(BLOCK_DRAWS, plan.design.draws)), plan.task)
 
     @jax.jit
     def widths_h(numbers: BlockNumbers) -> Any:
@@ -322,20 +318,41 @@ def _grid(plan: SweepPlan) -> OutputGrid | None:
     )
 
 
-def _shares_steps(plan: SweepPlan, steps: int | None) -> bool:
-    """Whether lanes share their steps: not where they do different things at the same time.
+def _with_pilot(plan: SweepPlan, steps: int | None) -> SweepPlan:
+    """Return the plan with what a few draws decide: which method comes first, and who shares steps.
 
-    By the steps of a few draws alone, so that every process finds the same.
+    By their steps and how they end alone, so that every process finds the same.
     """
-    numbers = _first_block(plan, PILOT_DRAWS)
+    values = plan.design.draw(0, min(PILOT_DRAWS, plan.design.draws))
+    first, second = plan.task, None
+    if plan.spec.solver.method == "auto":
+        second = replace(first, method=STIFF_METHOD)
+        left = np.isin(_tried(plan, first, values)["status"], TRIED_AGAIN)
+        if left.mean() > 0.5:
+            # Nothing is gained by what most draws cannot do.
+            first, second = second, None
+        elif left.any():
+            second = _stepping(plan, second, values[left], None)
+    # The nominal run tells what one explicit solve takes.
+    alone = steps if first.method != STIFF_METHOD else None
+    return replace(plan, task=_stepping(plan, first, values, alone), stiff_task=second)
+
+
+def _stepping(plan: SweepPlan, task: BlockTask, values: Draws, alone: int | None) -> BlockTask:
+    """Return the task with steps of its own for each lane, if lanes do different things at the same time.
+
+    `alone` are the steps of one draw by itself, where they are known.
+    """
+    if plan.sweep.stepping != "auto":
+        return task
+    together = _tried(plan, task, values)["steps"].mean()
+    if alone is not None and together <= 2 * OWN_STEP_COST * alone:
+        return task
+    own = replace(task, shared_steps=False)
+    return task if together <= OWN_STEP_COST * _tried(plan, own, values)["steps"].mean() else own
+
+
+def _tried(plan: SweepPlan, task: BlockTask, values: Draws) -> dict[str, np.ndarray]:
     with jax.enable_x64(plan.precision == "float64"):
-        together = _mean_steps(plan.task, numbers)
-        if steps is None or together <= 2 * OWN_STEP_COST * steps:
-            return True
-        alone = _mean_steps(replace(plan.task, shared_steps=False), numbers)
-    return together <= OWN_STEP_COST * alone
-
-
-def _mean_steps(task: BlockTask, numbers: BlockNumbers) -> float:
-    steps = np.asarray(solve_block(task, numbers)["steps"])
-    return float(steps[: int(numbers.count)].mean())
+        found = solve_block(task, block_numbers(plan, values, task))
+        return {name: np.asarray(found[name])[: len(values)] for name in ("steps", "status")}

@@ -11,13 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import OutputError
-from ..integrating import Status
 from ..jax_setup import jax
 from .block import BLOCK_DRAWS, CURVES, BlockNumbers, BlockTask, solve_block
-from .planning import SweepPlan, block_numbers
+from .planning import TRIED_AGAIN, SweepPlan, block_numbers
 
-#: What solved a draw, in the store.
-EXPLICIT, STIFF = 0, 1
+#: What solved a draw, in the store: the method of the plan, or the one that takes over.
+FIRST, SECOND = 0, 1
 #: How often a block that did not fit into memory is tried again, with nothing beside it.
 MEMORY_TRIES = 3
 
@@ -48,17 +47,16 @@ def solve_draws(
 def _solve_block(plan: SweepPlan, start: int, stop: int) -> DrawArrays:
     values = plan.design.draw(start, stop)
     found = _solved(plan, plan.task, values)
-    method = np.full(len(values), EXPLICIT, np.int8)
+    method = np.full(len(values), FIRST, np.int8)
     for task in _further_tries(plan):
-        status = found["status"]
-        again = np.flatnonzero((status == Status.STEP_BUDGET) | (status == Status.STEP_TOO_SMALL))
+        again = np.flatnonzero(np.isin(found["status"], TRIED_AGAIN))
         if len(again):
             second = _solved(plan, task, values[again])
             for name, array in second.items():
                 # What comes from the device cannot be written to.
                 found[name] = np.array(found[name])
                 found[name][again] = array
-            method[again] = EXPLICIT if task.method == plan.task.method else STIFF
+            method[again] = FIRST if task.method == plan.task.method else SECOND
     varied = {target.text: values[:, place] for place, target in enumerate(plan.targets)}
     return varied | found | {"method": method}
 
@@ -111,10 +109,7 @@ _ROOM = _Room()
 
 
 def _solved(plan: SweepPlan, task: BlockTask, values: np.ndarray) -> DrawArrays:
-    numbers = block_numbers(plan, values)
-    if task is not plan.task or not task.shared_steps:
-        # Who holds up nobody, or comes last, is not given up early.
-        numbers = replace(numbers, lone_step_h=np.zeros_like(numbers.lone_step_h))
+    numbers = block_numbers(plan, values, task)
     with jax.enable_x64(plan.precision == "float64"):
         try:
             with _ROOM.beside():
