@@ -194,7 +194,7 @@ def _same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
 
 
 def _part(found: dict[str, np.ndarray], draws: slice) -> dict[str, np.ndarray]:
-    return {name: np.ascontiguousarray(array[..., draws]) for name, array in found.items()}
+    return {name: np.ascontiguousarray(array[draws]) for name, array in found.items()}
 
 
 @pytest.fixture(scope="module")
