@@ -70,6 +70,7 @@ def prepare_blocks(
             varied=padded.T.astype(dtype),
             protocol=jax.tree.map(lambda leaf: np.asarray(leaf, dtype), problem.protocol.without_names()),
             count=np.asarray(len(rows)),
+            part=np.asarray(0),
             times_h=problem.times_h.astype(dtype),
             curve_times_h=problem.times_h.astype(dtype),
             until_h=np.asarray(problem.times_h[-1], dtype),

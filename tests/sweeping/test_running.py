@@ -16,6 +16,8 @@ from exsim.integrating import Status
 from exsim.jax_setup import jax
 from exsim.summaries import summary_table, time_above
 from exsim.sweeping import Stopped, running, solve_batches, solve_draws
+from exsim.sweeping.block import solve_block
+from exsim.sweeping.planning import block_numbers
 
 METRICS = ["baseline", "peak", "fold", "time_of_peak", "time_of_peak_after_bout", "auc"]
 METRICS += ["time_back_to_baseline", "time_above 20 pg/mL", "value_at 3 h", "value_at end + 1.5 h"]
@@ -396,14 +398,14 @@ def test_auto_gives_a_stiff_draw_to_the_stiff_method(lagging: Callable[..., Any]
 # ---- memory ---------------------------------------------------------------------------------------
 
 
-def _failing(monkeypatch: pytest.MonkeyPatch, times: int, error: Exception) -> list[str]:
-    """Let the first calls of the compiled program fail; return the names of the threads that called."""
-    calls: list[str] = []
+def _failing(monkeypatch: pytest.MonkeyPatch, fewest: int, error: Exception) -> list[int]:
+    """Let blocks in fewer parts fail; return into how many parts each call of the program cuts its block."""
+    calls: list[int] = []
     real = running.solve_block
 
     def call(task: Any, numbers: Any) -> Any:
-        calls.append(threading.current_thread().name)
-        if len(calls) <= times:
+        calls.append(task.parts)
+        if task.parts < fewest:
             raise error
         return real(task, numbers)
 
@@ -425,8 +427,26 @@ def test_row_88_a_block_that_found_no_memory_is_tried_again_and_has_the_same_byt
     undisturbed = dict(solve_batches(plan, [(0, 0, 4096), (1, 4096, 8192)], 2))
     calls = _failing(monkeypatch, 2, error)
     found = dict(solve_batches(plan, [(0, 0, 4096), (1, 4096, 8192)], 2))
-    assert len(calls) == 4
+    assert sorted(calls) == [1] * 2 + [2] * 4
     assert all(_same(found[number], undisturbed[number]) for number in (0, 1))
+
+
+def test_row_88_a_block_in_eight_parts_has_the_same_bytes_and_takes_an_eighth_of_the_memory(
+    lognormal: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = lognormal(4000)
+    undisturbed = solve_draws(plan, 0, 4000)
+    calls = _failing(monkeypatch, 8, MemoryError("no more"))
+    assert _same(solve_draws(plan, 0, 4000), undisturbed)
+    assert calls == [1, 2, 4] + [8] * 8
+    numbers = block_numbers(plan, plan.design.draw(0, 4000), plan.task)
+
+    def output_bytes(parts: int) -> int:
+        with jax.enable_x64(True):
+            program = solve_block.lower(replace(plan.task, parts=parts), numbers).compile()
+        return int(program.memory_analysis().output_size_in_bytes)
+
+    assert output_bytes(8) < 1.1 * output_bytes(1) / 8 + 4096 * 8
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["device", "host"])
@@ -438,14 +458,14 @@ def test_row_88_where_there_is_never_enough_memory_it_is_said_after_three_more_t
     with pytest.raises(OutputError, match=r"memory is too short.*--resume goes on") as caught:
         solve_draws(plan, 0, 4096)
     assert caught.value.exit_code == 6
-    assert len(calls) == 4
+    assert calls == [1, 2, 4, 8]
 
 
 def test_row_88_another_fault_of_the_device_is_no_lack_of_memory(
     lognormal: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = lognormal(4096)
-    calls = _failing(monkeypatch, 1, jax.errors.JaxRuntimeError("INTERNAL: something else"))
+    calls = _failing(monkeypatch, 2, jax.errors.JaxRuntimeError("INTERNAL: something else"))
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         solve_draws(plan, 0, 4096)
     assert len(calls) == 1

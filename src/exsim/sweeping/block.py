@@ -30,8 +30,8 @@ BLOCK_DRAWS = 4096
 #: Lanes of a group that shares its steps: fewer waste the overhead of a step, more wait for each other.
 GROUP_LANES = 32
 
-#: The result that holds all curves.
-CURVES = "curves"
+#: The result that holds all curves, and the one that tells the draws of a part.
+CURVES, PLACES = "curves", "places"
 
 #: An array of the device, or of the host before it is handed over.
 Given: TypeAlias = Array | np.ndarray
@@ -60,6 +60,8 @@ class BlockTask:
     #: Lanes of a group, a part of the draws of a block.
     width: int = GROUP_LANES
     draws: int = BLOCK_DRAWS
+    #: Into so many parts the groups of a block are cut, one of which a call solves: for want of memory.
+    parts: int = 1
 
 
 class BlockNumbers(eqx.Module):
@@ -71,6 +73,8 @@ class BlockNumbers(eqx.Module):
     protocol: Protocol
     #: How many draws of the block there are: what is behind them is padding.
     count: Int[Given, ""]
+    #: Which part of the groups is solved.
+    part: Int[Given, ""]
     #: Output times of metrics if all draws share them, hours, and the times of curves.
     times_h: OutputHours
     curve_times_h: Float[Given, "curve_time"]
@@ -87,6 +91,7 @@ def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
 
     `status` holds `exsim.integrating.Status` and -1 behind `count`; `steps` the steps of the draw's
     group; CURVES all curves, (draw, curve, time), if there are any. What belongs to a failed draw is NaN.
+    Of a block in parts one part comes back, and PLACES says which draws of the block it holds.
     """
     present = jnp.arange(task.draws) < numbers.count
     expected = _stiffness(task, numbers)
@@ -94,7 +99,9 @@ def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
     expected = jnp.where(present & ~jnp.isnan(expected), expected, jnp.inf)
     order = jnp.argsort(expected, stable=True)
     groups = jax.tree.map(lambda leaf: _grouped(task, leaf, order), _per_draw(numbers))
-    places = order.reshape(-1, task.width)
+    whole = task.parts == 1
+    size, count = task.draws // task.parts, task.draws // task.width // task.parts
+    places = (order if whole else jnp.arange(task.draws) % size).reshape(-1, task.width)
 
     def solve_lanes(number: Array) -> dict[str, Array]:
         one = _with_draws(numbers, jax.tree.map(lambda leaf: leaf[number], groups))
@@ -112,13 +119,15 @@ def solve_block(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
 
     # No longer than there are draws: a block that is not full costs no more than its groups.
     needed = (numbers.count + task.width - 1) // task.width
-    empty = [_empty((task.draws, len(names), *one.shape[:-1]), one.dtype) for names, one in kinds]
-    results = jax.lax.fori_loop(0, needed, solve_group, empty)
-    return {
+    first = numbers.part * count
+    empty = [_empty((size, len(names), *one.shape[:-1]), one.dtype) for names, one in kinds]
+    results = jax.lax.fori_loop(first, jnp.minimum(first + count, needed), solve_group, empty)
+    found = {
         name: result[:, place]
         for (names, _), result in zip(kinds, results, strict=True)
         for place, name in enumerate(names)
     }
+    return found if whole else found | {PLACES: jax.lax.dynamic_slice_in_dim(order, first * task.width, size)}
 
 
 def _by_kind(found: dict[str, jax.ShapeDtypeStruct]) -> list[tuple[list[str], jax.ShapeDtypeStruct]]:

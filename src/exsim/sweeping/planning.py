@@ -268,6 +268,7 @@ def _numbers(
         varied=np.zeros((0, BLOCK_DRAWS), dtype),
         protocol=protocol.without_names(),
         count=np.asarray(0),
+        part=np.asarray(0),
         times_h=np.unique(np.concatenate([times_h, new])).astype(dtype),
         curve_times_h=curve_times_h.astype(dtype),
         until_h=np.asarray(until_h, dtype),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,13 +12,13 @@ import numpy as np
 
 from ..errors import OutputError
 from ..jax_setup import jax
-from .block import BLOCK_DRAWS, CURVES, BlockNumbers, BlockTask, solve_block
+from .block import BLOCK_DRAWS, CURVES, PLACES, BlockNumbers, BlockTask, solve_block
 from .planning import TRIED_AGAIN, SweepPlan, block_numbers
 
 #: What solved a draw, in the store: the method of the plan, or the one that takes over.
 FIRST, SECOND = 0, 1
-#: How often a block that did not fit into memory is tried again, with nothing beside it.
-MEMORY_TRIES = 3
+#: Into how many parts a block is cut that did not fit into memory: one try each, with nothing beside it.
+MEMORY_PARTS = (2, 4, 8)
 
 #: Arrays of consecutive draws by name; the first axis is the draw.
 DrawArrays = dict[str, np.ndarray]
@@ -116,23 +116,40 @@ def _solved(plan: SweepPlan, task: BlockTask, values: np.ndarray) -> DrawArrays:
                 return _on_host(task, numbers, len(values))
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             complaint = _if_out_of_memory(error)
-        for _ in range(MEMORY_TRIES):
+        for parts in MEMORY_PARTS:
+            # A group is not cut: its lanes share their steps.
+            smaller = replace(task, parts=min(parts, task.draws // task.width))
             with _ROOM.alone():
                 try:
-                    return _on_host(task, numbers, len(values))
+                    return _on_host(smaller, numbers, len(values))
                 except (MemoryError, jax.errors.JaxRuntimeError) as error:
                     complaint = _if_out_of_memory(error)
     raise OutputError(
-        f"memory is too short for one block of {BLOCK_DRAWS} draws, tried {MEMORY_TRIES} times with nothing"
-        " beside it. Keep fewer analytes as curves, or look at fewer times; what is done stays and"
-        f" --resume goes on. ({complaint})"
+        f"memory is too short for {BLOCK_DRAWS} draws, and for a half, a quarter and an eighth of them"
+        " with nothing beside. Keep fewer analytes as curves, or look at fewer times; what is done stays"
+        " and --resume goes on."
+        f" ({complaint})"
     )
 
 
 def _on_host(task: BlockTask, numbers: BlockNumbers, count: int) -> DrawArrays:
-    found = {name: np.asarray(array)[:count] for name, array in solve_block(task, numbers).items()}
-    named = {f"curve {id}": found[CURVES][:, place] for place, id in enumerate(task.curves)}
-    return {name: array for name, array in found.items() if name != CURVES} | named
+    found = _as_arrays(solve_block(task, numbers)) if task.parts == 1 else _by_parts(task, numbers)
+    named = {f"curve {id}": found[CURVES][:count, place] for place, id in enumerate(task.curves)}
+    return {name: array[:count] for name, array in found.items() if name != CURVES} | named
+
+
+def _as_arrays(found: Mapping[str, jax.Array]) -> DrawArrays:
+    return {name: np.asarray(array) for name, array in found.items()}
+
+
+def _by_parts(task: BlockTask, numbers: BlockNumbers) -> DrawArrays:
+    whole: DrawArrays = {}
+    for part in range(task.parts):
+        found = _as_arrays(solve_block(task, replace(numbers, part=np.asarray(part))))
+        places = found.pop(PLACES)
+        for name, array in found.items():
+            whole.setdefault(name, np.empty((task.draws, *array.shape[1:]), array.dtype))[places] = array
+    return whole
 
 
 def _if_out_of_memory(error: Exception) -> str:
