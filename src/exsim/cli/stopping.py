@@ -29,26 +29,36 @@ def stopping_in_time(grace_s: float = GRACE_S) -> Iterator[None]:
 
     The process ends at once (130 or 143) at a second signal, or `grace_s` after the first. Python
     itself hears no signal while a compiled program runs, so a thread listens. What exsim writes is
-    whole or not there, whenever the process ends.
+    whole or not there, whenever the process ends. After a signal the process stays deaf to further
+    ones: what it ends with is its exit code, not the traceback of a second.
     """
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    handlers = {number: signal.getsignal(number) for number in _CODES}
+    # What a shell starts in the background is to hear no Ctrl-C.
+    handlers = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+    heard: list[int] = []
+
+    def raise_once(number: int, frame: FrameType | None) -> None:
+        # Of a second one the listener alone takes notice.
+        if not heard:
+            heard.append(number)
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    for number in handlers:
+        signal.signal(number, raise_once)
     previous_wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     listener = threading.Thread(target=_listen, args=(receiver, grace_s), name="exsim-signals", daemon=True)
     listener.start()
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_IGN if heard else handler)
         signal.set_wakeup_fd(previous_wakeup)
-        signal.signal(signal.SIGTERM, previous)
         sender.close()
         listener.join()
         receiver.close()
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
 
 
 def _listen(receiver: socket.socket, grace_s: float) -> None:
