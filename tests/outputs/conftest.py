@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from .sweep_stores import stored, sweep
+
 #: analyte: (unit, rest, fold at the peak, hours from the end of the bout to the peak, decay per h)
 ANALYTES = {
     "IL6": ("pg/mL", 1.0, 77.0, 0.0, 0.75),
@@ -60,3 +62,11 @@ def make_run():
         return ds
 
     return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The bytes of the small sweep, made in one go."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert sweep(folder)
+    return stored(folder)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from .plain_sweeps import PLAIN, TURNOVER, Y_PEAK
+
 MODEL = """
 model small
   unit time_unit = 3600 second;
@@ -169,3 +171,19 @@ def simulated(config: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
         return run_simulation(RunSpec.model_validate(config(values, base)), model, "some").dataset
 
     return simulate
+
+
+@pytest.fixture(scope="session")
+def turnover(load_text: Callable[[str], Any]) -> Any:
+    return load_text(TURNOVER)
+
+
+@pytest.fixture(scope="session")
+def lognormal(turnover: Any, make_plan: Callable[..., Any]) -> Callable[..., Any]:
+    vary = [{"target": "parameter.k", "distribution": "lognormal", "sd": 0.8}]
+
+    def plan(draws: int, **sweep: Any) -> Any:
+        said = {"draws": draws, "design": "random", "vary": vary, "metrics": Y_PEAK, "trajectories": ["y"]}
+        return make_plan(turnover, said | sweep, base=PLAIN)
+
+    return plan
