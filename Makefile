@@ -10,7 +10,7 @@ marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
 
 test: $(VENV)/test.stamp  ## the tests that every change must pass
-	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --durations 20
 
 test-slow: $(VENV)/test.stamp  ## the studies that take minutes
 	$(BIN)/python -m pytest -m slow

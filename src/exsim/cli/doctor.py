@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -38,6 +39,7 @@ def doctor(*, json_output: bool) -> int:
         "device": device,
         "devices": [str(item) for item in jax.devices()],
         "float64": bool(jax.config.jax_enable_x64),
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         "cache_folder": str(jax.config.jax_compilation_cache_dir),
         "cached_programs": len(list(folder.glob("*-cache"))) if folder.is_dir() else 0,
         "cache_can_hit": not EQUINOX_CAME_FIRST,
