@@ -5,6 +5,7 @@ ExsimError
 │   ├── ConfigError
 │   ├── ModelFileError
 │   ├── EvidenceError
+│   ├── LabDataError
 │   └── UnitError
 ├── RefusedError(problems)         exit 4: a construct that exsim does not do, by name
 ├── SolveError(status, time_h)     exit 5: the integration did not reach the end
@@ -74,6 +75,10 @@ class ModelFileError(InputError):
 
 class EvidenceError(InputError):
     """A table of published evidence is wrong."""
+
+
+class LabDataError(InputError):
+    """A table of measurements from a lab is wrong."""
 
 
 class UnitError(InputError):
