@@ -126,11 +126,23 @@ class Analyte:
 
 def analytes(model: ModelSpec) -> dict[str, Analyte]:
     """Return what a sweep can measure by its name in a config: analytes, then ids of states and rules."""
-    units = {item.id: item.unit for item in model.states}
-    units |= {item.id: item.unit for item in model.assignments}
-    observed = () if model.card is None else model.card.observables
-    named = {item.analyte: Analyte(item.id, units[item.id], item.label) for item in observed}
+    units = _units(model)
+    named = _observables(model)
     return named | {id: Analyte(id, unit, id) for id, unit in units.items() if id not in named}
+
+
+def measurable(model: ModelSpec) -> dict[str, Analyte]:
+    """Return what a lab can measure of a model: the analytes of its card; without a card all it has."""
+    return _observables(model) or analytes(model)
+
+
+def _observables(model: ModelSpec) -> dict[str, Analyte]:
+    units, observed = _units(model), () if model.card is None else model.card.observables
+    return {item.analyte: Analyte(item.id, units[item.id], item.label) for item in observed}
+
+
+def _units(model: ModelSpec) -> dict[str, str]:
+    return {item.id: item.unit for item in model.states} | {item.id: item.unit for item in model.assignments}
 
 
 # ---- how it is spread --------------------------------------------------------------------------------

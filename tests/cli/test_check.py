@@ -184,3 +184,27 @@ def test_a_config_of_one_megabyte_is_checked_in_bounded_time(root: Path, tmp_pat
     assert _run(root, "check", str(path)).returncode == 3
     # 1.5 to 2 s of CPU, some of it tomllib's own; a check that were quadratic would take minutes.
     assert _children_cpu_s(before) < 10
+
+
+LAB = "subject,condition,time,time_unit,analyte,value,unit\n"
+
+
+def test_lab_data_are_held_against_the_analytes_of_a_model(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text(LAB + "R01,race,end,h,IL6,81,pg/mL\nR01,race,end,h,IL10,<0.5,pg/mL\n")
+    assert main(["check", str(table)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{table}: data, ok"
+    assert main(["check", str(table), "--model", "two_compartment"]) == 3
+    assert f'{table}:3  analyte\n  unknown analyte "IL10"' in capsys.readouterr().out
+
+
+def test_every_problem_of_lab_data_is_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text(LAB + 'R01,race,13:45,h,IL-6,81,pg/mL\nR01,race,end,h,IL10,"62,9",pg/mL\n')
+    answer = _json(capsys, table)
+    assert (answer["exit_code"], answer["files"][0]["kind"]) == (3, "data")
+    assert {problem["key"] for problem in answer["files"][0]["problems"]} == {"time", "analyte", "value"}
+    table.write_text("subject;condition;time;time_unit;analyte;value;unit\nR01;race;1;h;IL6;3;pg/mL\n")
+    assert "semicolons" in _json(capsys, table)["files"][0]["problems"][0]["message"]

@@ -75,8 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
     sweep.set_defaults(body=_sweep)
 
-    check = commands.add_parser("check", help="read configs and models and list every problem")
+    check = commands.add_parser("check", help="read configs, models and data and list every problem")
     check.add_argument("file", nargs="+", type=Path)
+    check.add_argument(
+        "--model", default="il6_axis", help="whose analytes lab data are held against (default: il6_axis)"
+    )
     check.set_defaults(body=_check)
 
     models = commands.add_parser("models", help="the shipped models, or the card of one")
@@ -115,7 +118,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from .check import check
 
-    return check(arguments.file, json_output=arguments.json, quiet=arguments.quiet)
+    return check(arguments.file, arguments.model, json_output=arguments.json, quiet=arguments.quiet)
 
 
 def _models(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`exsim check FILE...`: every problem of configs, models and evidence, without computing anything."""
+"""`exsim check FILE...`: every problem of configs, models, evidence and lab data; nothing is computed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class Checked:
     refused: bool = False
 
 
-def check(paths: Sequence[Path], *, json_output: bool = False, quiet: bool = False) -> int:
+def check(paths: Sequence[Path], model: str, *, json_output: bool = False, quiet: bool = False) -> int:
     """Print what is wrong with each file; return 0, 3 (a mistake) or 4 (refused constructs alone).
 
-    With `quiet` nothing is printed of what is improbable or right.
+    Tables of measurements are held against the analytes of `model`. With `quiet` nothing is printed of
+    what is improbable or right.
     """
-    results = [check_file(path) for given in paths for path in _files(Path(given))]
+    results = [check_file(path, model) for given in paths for path in _files(Path(given))]
     wrong = [result for result in results if result.problems]
     code = EXIT_OK
     if wrong:
@@ -46,11 +47,11 @@ def check(paths: Sequence[Path], *, json_output: bool = False, quiet: bool = Fal
     return code
 
 
-def check_file(path: Path) -> Checked:
+def check_file(path: Path, model: str) -> Checked:
     """Read one file with all that it needs and return what is wrong with it."""
     kind = _kind(path)
     try:
-        return Checked(str(path), kind, warnings=_warnings(path, kind))
+        return Checked(str(path), kind, warnings=_warnings(path, kind, model))
     except (InputError, RefusedError) as error:
         return Checked(str(path), kind, error.problems, refused=isinstance(error, RefusedError))
 
@@ -67,16 +68,37 @@ def _kind(path: Path) -> str:
         return "model"
     if str(path) in shipped_models() and not path.exists():
         return "model"
-    return {".ant": "model", ".xml": "model", ".sbml": "model", ".csv": "evidence"}.get(path.suffix, "config")
+    if path.suffix == ".csv":
+        return "evidence" if _is_evidence(path) else "data"
+    return {".ant": "model", ".xml": "model", ".sbml": "model", ".tsv": "data"}.get(path.suffix, "config")
 
 
-def _warnings(path: Path, kind: str) -> tuple[str, ...]:
+def _is_evidence(path: Path) -> bool:
+    # By the columns that the one has and the other has not; what has neither, or cannot be read, by none.
+    from ..inputs.evidence_table import COLUMNS as EVIDENCE
+    from ..inputs.lab_data import COLUMNS as DATA
+
+    try:
+        with path.open("rb") as stream:
+            header = set(stream.readline(10_000).decode("utf-8-sig", "replace").strip().split(","))
+    except OSError:
+        return False
+    return len(header & (set(EVIDENCE) - set(DATA))) > len(header & (set(DATA) - set(EVIDENCE)))
+
+
+def _warnings(path: Path, kind: str, model_name: str) -> tuple[str, ...]:
     if kind == "model":
         return load_model(model_of_card(path) or str(path)).warnings
     if kind == "evidence":
         from ..inputs.evidence_table import read_evidence
 
         return read_evidence(path).warnings
+    if kind == "data":
+        from ..inputs.lab_data import read_lab_data
+        from ..sweep_targets import measurable
+
+        data = read_lab_data(path, measurable(_loaded(model_name, Path())))
+        return (*data.warnings, *data.repairs)
     config = read_config(path)
     model = _loaded(config.spec.model, config.path.parent)
     return (*check_against_model(config, model), *model.warnings)
