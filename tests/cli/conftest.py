@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -71,13 +70,21 @@ def write_sweeps(folder: Path) -> None:
     (folder / "busy.toml").write_text(BUSY)
 
 
+#: Becomes the command that follows, able to hear SIGINT also where the tests run in the background of a shell.
+HEARING = """if True:
+    import os, signal, sys
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts `python -m exsim` with arguments in the working folder."""
     running: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        call = [sys.executable, "-m", "exsim", *arguments]
+        call = [sys.executable, "-c", HEARING, sys.executable, "-m", "exsim", *arguments]
         # Colours, width and buffering are the test's to choose.
         process = subprocess.Popen(
             call,
@@ -87,8 +94,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Also where the tests run in the background of a shell, and so hear no SIGINT themselves.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         running.append(process)
         return process
