@@ -70,7 +70,7 @@ def write_sweeps(folder: Path) -> None:
     (folder / "busy.toml").write_text(BUSY)
 
 
-#: Becomes the command that follows, able to hear SIGINT also where the tests run in the background of a shell.
+#: Becomes the command that follows, and hears SIGINT also where the tests run in the background of a shell.
 HEARING = """if True:
     import os, signal, sys
     signal.signal(signal.SIGINT, signal.SIG_DFL)
