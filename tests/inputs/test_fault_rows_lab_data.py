@@ -305,6 +305,7 @@ def test_row_38_commas_cannot_be_both_separator_and_decimal_sign(refused: Refuse
         ("1’234.5", "without thousands separators"),
         ("1,234", "write 1234 without a thousands separator, or 1.234"),
         ("3 pg/mL", "the unit goes into a column of its own"),
+        ("8O", "a letter O stands where a zero belongs"),
         ("3pg/mL", "the unit goes into a column of its own"),
         ("<3 µg/L", "the unit goes into a column of its own"),
         ("1.5 ± 0.3", "its spread into sd or sem"),

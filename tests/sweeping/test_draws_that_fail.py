@@ -184,7 +184,8 @@ def test_row_88_a_block_in_eight_parts_has_the_same_bytes_and_takes_an_eighth_of
             program = solve_block.lower(replace(plan.task, parts=parts), numbers).compile()
         return int(program.memory_analysis().output_size_in_bytes)
 
-    assert output_bytes(8) < 1.1 * output_bytes(1) / 8 + 4096 * 8
+    # And the places of an eighth of the draws.
+    assert output_bytes(8) <= output_bytes(1) / 8 + 2 * 512 * 8
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["device", "host"])

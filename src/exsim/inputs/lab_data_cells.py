@@ -89,6 +89,8 @@ def _number_hint(text: str, decimal: str) -> str:
         return "the mean goes into value, its spread into sd or sem"
     if text[:1] in ("−", "–"):
         return 'write the minus sign as "-"'
+    if re.fullmatch(r"[-+<>]? ?[0-9.,oO]*[0-9][0-9.,oO]*", text):
+        return "a letter O stands where a zero belongs"
     if re.match(r"[-+<>]? ?[0-9.,]+ *[^\W\d_%]|[-+<>]?[0-9.,]+ *%", text):
         return "the unit goes into a column of its own"
     return "leave the cell empty where there is no number"

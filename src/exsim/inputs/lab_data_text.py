@@ -39,7 +39,7 @@ def read_table_text(path: Path) -> TableText:
     try:
         if not path.is_file():
             message = "is not a file" if path.exists() else "there is no such file"
-            raise refuse(message, "see data.file in the config")
+            raise refuse(message)
         with path.open("rb") as stream:
             raw = stream.read(MAX_TABLE_BYTES + 1)
     except (OSError, ValueError) as error:
