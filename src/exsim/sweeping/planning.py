@@ -325,29 +325,31 @@ def _with_pilot(plan: SweepPlan, steps: int | None) -> SweepPlan:
     By their steps and how they end alone, so that every process finds the same.
     """
     values = plan.design.draw(0, min(PILOT_DRAWS, plan.design.draws))
-    first, second = plan.task, None
+    first, second, alone = plan.task, None, steps
+    found = _tried(plan, first, values)
     if plan.spec.solver.method == "auto":
         second = replace(first, method=STIFF_METHOD)
-        left = np.isin(_tried(plan, first, values)["status"], TRIED_AGAIN)
+        left = np.isin(found["status"], TRIED_AGAIN)
         if left.mean() > 0.5:
-            # Nothing is gained by what most draws cannot do.
-            first, second = second, None
+            # Nothing is gained by what most draws cannot do. The nominal run tells of explicit steps alone.
+            first, second, alone = second, None, None
+            found = _tried(plan, first, values)
         elif left.any():
-            second = _stepping(plan, second, values[left], None)
-    # The nominal run tells what one explicit solve takes.
-    alone = steps if first.method != STIFF_METHOD else None
-    return replace(plan, task=_stepping(plan, first, values, alone), stiff_task=second)
+            again = values[left]
+            second = _stepping(plan, second, again, _tried(plan, second, again), None)
+    return replace(plan, task=_stepping(plan, first, values, found, alone), stiff_task=second)
 
 
-def _stepping(plan: SweepPlan, task: BlockTask, values: Draws, alone: int | None) -> BlockTask:
+def _stepping(
+    plan: SweepPlan, task: BlockTask, values: Draws, found: dict[str, np.ndarray], alone: int | None
+) -> BlockTask:
     """Return the task with steps of its own for each lane, if lanes do different things at the same time.
 
-    `alone` are the steps of one draw by itself, where they are known.
+    `found` is what `_tried` gave for `task`; `alone` are the steps of one draw by itself, where known.
     """
-    if plan.sweep.stepping != "auto":
-        return task
-    together = _tried(plan, task, values)["steps"].mean()
-    if alone is not None and together <= 2 * OWN_STEP_COST * alone:
+    together = found["steps"].mean()
+    few = alone is not None and together <= 2 * OWN_STEP_COST * alone
+    if plan.sweep.stepping != "auto" or few:
         return task
     own = replace(task, shared_steps=False)
     return task if together <= OWN_STEP_COST * _tried(plan, own, values)["steps"].mean() else own
