@@ -324,6 +324,8 @@ def _with_pilot(plan: SweepPlan, steps: int | None) -> SweepPlan:
 
     By their steps and how they end alone, so that every process finds the same.
     """
+    if plan.spec.solver.method != "auto" and plan.sweep.stepping != "auto":
+        return plan
     values = plan.design.draw(0, min(PILOT_DRAWS, plan.design.draws))
     first, second, alone = plan.task, None, steps
     found = _tried(plan, first, values)
