@@ -1,0 +1,120 @@
+"""What a fit found, as plain values: starts, the best of them, profiles, and what the data can tell. No JAX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+#: What the data say of a parameter. `practically not`: its interval has no end on one side or both.
+Verdict = Literal["identifiable", "practically not", "structurally not", "not profiled"]
+
+Vector = Float[np.ndarray, "parameter"]
+
+
+@dataclass(frozen=True, eq=False)
+class FitStart:
+    """One start of a multi-start fit: where it began, where it ended, and how."""
+
+    number: int
+    begun: Vector
+    reached: Vector
+    #: Log posterior density at both ends; NaN where there is none.
+    begun_density: float
+    reached_density: float
+    iterations: int
+    #: "converged", "at the limit of iterations", "budget spent", or why it failed.
+    ended: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The highest log posterior density for fixed values of one parameter: Raue 2009, doi:10.1093/bioinformatics/btp358."""
+
+    parameter: int
+    #: Values in its unit, ascending, with the optimum among them; NaN density where a point was lost.
+    values: Float[np.ndarray, "point"]
+    density: Float[np.ndarray, "point"]
+    #: All free numbers at each point, in their units.
+    vectors: Float[np.ndarray, "point parameter"]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is said of one free number: a row of `parameters.csv`."""
+
+    name: str
+    value: float
+    #: The 95 % interval: of the profile, else of the standard error; infinite where the data give no end.
+    lower: float
+    upper: float
+    unit: str
+    #: NaN where it means nothing: at a bound, in a flat direction, on a curvature that is not definite.
+    standard_error: float
+    at_bound: Literal["", "lower", "upper"]
+    identifiable: Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """An eigenvector of the Fisher information on the estimation scale, and what it means in words."""
+
+    eigenvalue: float
+    vector: Vector
+    #: "CL_IL6 * V_IL6^-1": the combination that moves along it, by its largest parts.
+    combination: str
+    flat: bool
+
+
+@dataclass(frozen=True, eq=False)
+class FitCurves:
+    """What the best fit says over time, with the band that the uncertainty of the parameters makes of it.
+
+    In the unit of each observable; `lower` and `upper` hold the central 95 %, NaN where there is no covariance.
+    """
+
+    simulations: tuple[str, ...]
+    observables: tuple[str, ...]
+    #: Hours after time 0 of each simulation, ascending; the last is repeated where one has fewer points.
+    time_h: Float[np.ndarray, "simulation time"]
+    value: Float[np.ndarray, "simulation observable time"]
+    lower: Float[np.ndarray, "simulation observable time"]
+    upper: Float[np.ndarray, "simulation observable time"]
+    #: Bouts of each simulation, (start, end) in hours.
+    bouts_h: tuple[tuple[tuple[float, float], ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A finished fit. Vectors hold the free numbers in their units, in the order of the problem."""
+
+    names: tuple[str, ...]
+    best: Vector
+    log_density: float
+    log_likelihood: float
+    starts: tuple[FitStart, ...]
+    #: Starts within 0.1 of the best log density.
+    agreeing: int
+    estimates: tuple[Estimate, ...]
+    directions: tuple[Direction, ...]
+    profiles: tuple[Profile, ...]
+    #: Of the rows of the data, at the best: prediction, residual in units of the noise, log density.
+    prediction: Float[np.ndarray, "row"]
+    residual: Float[np.ndarray, "row"]
+    row_density: Float[np.ndarray, "row"]
+    #: Directional derivative by the gradient and by central differences, at the best.
+    gradient_check: tuple[float, float]
+    aic: float
+    aicc: float
+    bic: float
+    #: False: budget spent, or the gradient check failed; `reasons` says why.
+    converged: bool
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    #: Covariance on the estimation scale; NaN where there is none.
+    covariance: Float[np.ndarray, "parameter parameter"] | None = None
+    curves: FitCurves | None = None
