@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -78,7 +78,42 @@ def log_density(
 
     Raises ValueError for an unknown family, and for degrees outside 0.1 to a million.
     """
-    _check(family, degrees)
+    check_noise(family, degrees)
+    marks = jnp.asarray(censoring)
+    rows = standardise(family, prediction, value, limit, censoring, scale, proportional)
+    jacobian = -jnp.log(rows.sd)
+    if family == "lognormal":
+        jacobian -= jnp.log(rows.datum)
+    density = _log_standard_density(family, rows.score, degrees) + jacobian
+    # All are symmetric, so that P(Y > y) is F(-z).
+    beyond = log_share_below(family, jnp.where(marks == ABOVE_LIMIT, -rows.score, rows.score), degrees)
+    return jnp.where(rows.usable, jnp.where(marks == MEASURED, density, beyond), rows.otherwise)
+
+
+class Standardised(NamedTuple):
+    """Rows as scores of their family; a row that is not `usable` has numbers that do no harm."""
+
+    usable: Bool[Array, "..."]
+    #: What a row that is not usable counts: -inf, or 0 where the datum is sure.
+    otherwise: Results
+    prediction: Results
+    #: The value, or the limit of a censored row.
+    datum: Results
+    #: `scale`, or what it makes together with `proportional`.
+    sd: Results
+    score: Results
+
+
+def standardise(
+    family: Family,
+    prediction: Rows,
+    value: Rows,
+    limit: Rows,
+    censoring: Marks,
+    scale: Rows,
+    proportional: Rows = 0.0,
+) -> Standardised:
+    """Return the score z of each row, as at the top of the module; arguments as in `log_density`."""
     f, s, part = jnp.asarray(prediction), jnp.asarray(scale), jnp.asarray(proportional)
     marks = jnp.asarray(censoring)
     measured, below, above = marks == MEASURED, marks == BELOW_LIMIT, marks == ABOVE_LIMIT
@@ -94,22 +129,15 @@ def log_density(
         )
         sd = jnp.sqrt(jnp.where(variance > SMALLEST**2, variance, SMALLEST**2))
     usable &= sd > SMALLEST
+    otherwise = jnp.asarray(-jnp.inf)
     if family == "lognormal":
         sure = jnp.where(above, y <= 0, below & (y > 0) & (f <= SMALLEST))
-        otherwise = jnp.where(usable & sure, 0.0, -jnp.inf)
+        otherwise = jnp.where(usable & sure, 0.0, otherwise)
         usable &= (y > 0) & (f > SMALLEST)
-    else:
-        otherwise = -jnp.inf
 
     f, y, sd = jnp.where(usable, f, 1.0), jnp.where(usable, y, 1.0), jnp.where(usable, sd, 1.0)
-    if family == "lognormal":
-        z, jacobian = (jnp.log(y) - jnp.log(f)) / sd, -jnp.log(y) - jnp.log(sd)
-    else:
-        z, jacobian = (y - f) / sd, -jnp.log(sd)
-    density = _log_standard_density(family, z, degrees) + jacobian
-    # All are symmetric, so that P(Y > y) is F(-z).
-    share = _log_share_below(family, jnp.where(above, -z, z), degrees)
-    return jnp.where(usable, jnp.where(measured, density, share), otherwise)
+    score = (jnp.log(y) - jnp.log(f) if family == "lognormal" else y - f) / sd
+    return Standardised(usable, otherwise, f, y, sd, score)
 
 
 def known_sd(sd: KnownNumbers, sem: KnownNumbers, group_mean: KnownMarks) -> KnownNumbers:
@@ -131,7 +159,7 @@ def scale_from_sd(family: Family, sd: Rows, value: Rows, degrees: float = 4.0) -
 
     Raises ValueError for an unknown family, and for a t of 2 degrees or less: it has no sd.
     """
-    _check(family, degrees)
+    check_noise(family, degrees)
     if family == "lognormal":
         return np.sqrt(np.log1p((sd / value) ** 2))
     if family == "laplace":
@@ -145,7 +173,8 @@ def scale_from_sd(family: Family, sd: Rows, value: Rows, degrees: float = 4.0) -
     return sd
 
 
-def _check(family: str, degrees: float) -> None:
+def check_noise(family: str, degrees: float) -> None:
+    """Raise ValueError for an unknown family, and for degrees outside 0.1 to a million."""
     if family not in FAMILIES:
         raise ValueError(f'unknown noise "{family}". {did_you_mean(family, FAMILIES)}')
     if not FEWEST_DEGREES <= degrees <= MOST_DEGREES:
@@ -166,7 +195,8 @@ def _log_standard_density(family: Family, z: Results, degrees: float) -> Results
     return -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
 
 
-def _log_share_below(family: Family, z: Results, degrees: float) -> Results:
+def log_share_below(family: Family, z: Results, degrees: float) -> Results:
+    """Return the logarithm of the distribution function of a family at the score z, of any shape."""
     if family == "laplace":
         low, high = jnp.where(z < 0, z, 0.0), jnp.where(z < 0, 0.0, z)
         return jnp.where(z < 0, low - math.log(2), jnp.log1p(-0.5 * jnp.exp(-high)))
