@@ -228,7 +228,7 @@ class FitSettings(FrozenTable):
     """What is estimated, and how it is searched for."""
 
     free: Annotated[tuple[FreeName, ...], Strict(False)] = Field(
-        min_length=1, description='parameter ids, or what a sweep can vary: "protocol.bout.0.duration"'
+        description='parameter ids, or what a sweep can vary: "protocol.bout.0.duration"'
     )
     parameter: Annotated[tuple[FitParameterSpec, ...], Strict(False)] = ()
     starts: int = Field(64, ge=1, le=100_000, description="how many starts; the first is the nominal")
