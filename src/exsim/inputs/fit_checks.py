@@ -95,11 +95,12 @@ def _check_data(found: ConfigFindings, data: DataSpec, values: dict[str, Any]) -
         found.refuse(f'"{str(name)[:60]}" is not a file that a config can name', ("data", key), hint)
     other = _OF_EVIDENCE if key == "file" else _OF_FILE
     for word in other:
-        if word in given:
+        said = partly_read(DataSpec, given, (word,)) if word in given else None
+        if said is not None and getattr(said, word) != getattr(DataSpec(), word):
             found.refuse(f"{word} is not for a table given as {key}", ("data", word), "leave it out")
     if key == "evidence":
         for table in ("observable", "condition"):
-            if table in values:
+            if values.get(table):
                 found.refuse(f"the table of evidence says every {table}", (table,), "leave it out")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import Problem
 from ..fit_problem import FitRows, FreeNumber, Observable, Simulation
 from ..marginals import Marginal
-from ..measurements import LabData
+from ..measurements import MEASURED, LabData
 from ..spec import OutputSpec, RunSpec
 from ..units import Quantity
 from .config_checks import ConfigFindings
@@ -146,7 +146,7 @@ def check_batches(
             )
             found.problems.append(problem)
         needed = 2 if observables[place].batch == "factor and offset" else 1
-        measured = sum(table.censoring[row] == 0 for row in inside)
+        measured = sum(mark == MEASURED for mark in table.censoring[inside].tolist())
         if measured <= needed:
             lines = listed([int(table.line[row]) for row in inside])
             found.warnings.append(
