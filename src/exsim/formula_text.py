@@ -128,7 +128,8 @@ class _Reader:
         operator, fewest, most = FUNCTIONS[name]
         if len(arguments) < fewest or (most is not None and len(arguments) > most):
             wanted = f"{fewest} or more" if most is None else str(fewest)
-            raise self.wrong(f"{name} takes {wanted} arguments, {len(arguments)} are given")
+            words = "argument" if wanted == "1" else "arguments"
+            raise self.wrong(f"{name} takes {wanted} {words}, found {len(arguments)}")
         return Call(operator, tuple(arguments))
 
     def close(self) -> None:

@@ -36,6 +36,8 @@ class Condition:
     path: KeyPath
     #: Ids of the parameters whose values the condition itself gives: these are not free in it.
     held: frozenset[str] = frozenset()
+    #: How long its run config looks, hours; None for a condition that its data end.
+    until_h: float | None = None
 
     @property
     def bouts(self) -> BoutSpan:
@@ -115,25 +117,56 @@ def read_conditions(
     conditions = []
     for index, condition in enumerate(spec.condition):
         inside = found.inside("condition", index)
-        own = spec.model_copy(
-            update={
-                "parameter": condition.parameter,
-                "subject": condition.subject,
-                "protocol": ProtocolSpec(),
-            }
-        )
-        check_experiment(inside, own, model)
-        base: ConfigSpec = spec if condition.protocol is None else read[condition.protocol].spec
-        merged = _merged(spec, base, condition)
+        own = {"parameter": condition.parameter, "subject": condition.subject, "protocol": ProtocolSpec()}
+        check_experiment(inside, spec.model_copy(update=own), model)
+        run = None if condition.protocol is None else read[condition.protocol].spec
+        merged = _merged(spec, run or spec, condition)
         if len(found.problems) == before:
-            # Each says what fits the model: together they may set one number twice.
-            together = ConfigFindings(found.source, within=inside.within)
-            check_experiment(together, merged, model)
-            found.problems += together.problems
-        conditions.append(
-            Condition(condition.name, merged, ("condition", index), _held(condition, model.card))
-        )
+            _check_together(inside, merged, model)
+        held = _held(condition, model.card)
+        conditions.append(Condition(condition.name, merged, ("condition", index), held))
     return conditions
+
+
+def read_runs(
+    found: ConfigFindings,
+    config: LoadedFit,
+    model: ModelSpec,
+    hashes: dict[str, str],
+    files: Mapping[Path, str],
+    place: KeyPath,
+) -> list[Condition]:
+    """Return a condition for each run config, named as `files` names it, in that order.
+
+    The config's own subject and parameters replace those of the run configs. What is wrong is noted,
+    that of them together at `place`; the hash of each run config goes into `hashes`.
+    """
+    from .config import read_config
+
+    check_experiment(found, config.spec, model)
+    conditions = []
+    for path, name in files.items():
+        before = len(found.problems)
+        try:
+            run = read_config(path)
+        except ConfigError as error:
+            found.problems += error.problems
+            continue
+        hashes[name] = run.sha256
+        _check_run(found, run, model, config.spec.model)
+        merged = _merged(config.spec, run.spec, ConditionSpec(name=name))
+        if len(found.problems) == before:
+            _check_together(found.inside(*place), merged, model)
+        until_h = run.spec.output.until.to("h")
+        conditions.append(Condition(name, merged, place, until_h=until_h))
+    return conditions
+
+
+def _check_together(found: ConfigFindings, merged: RunSpec, model: ModelSpec) -> None:
+    # Each layer fits the model: together they may set one number twice. What is improbable was said.
+    together = ConfigFindings(found.source, within=found.within)
+    check_experiment(together, merged, model)
+    found.problems += together.problems
 
 
 def _check_run(found: ConfigFindings, run: LoadedConfig, model: ModelSpec, name: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import ConfigError, LabDataError, did_you_mean
+from ..errors import ConfigError, EvidenceError, InputError, LabDataError, did_you_mean
 from ..fit_problem import FitProblem, FitRows, FreeNumber, Observable, PlacedTarget, Simulation
 from ..measurements import LabData
 from ..model_spec import ModelSpec
@@ -14,6 +14,7 @@ from ..spec import Method
 from .config_checks import ConfigFindings
 from .fit_conditions import Condition, read_conditions
 from .fit_data import kinds_of, read_measurements, scales_of_rows
+from .fit_evidence import evidence_rows, read_evidence_of_fit
 from .fit_observables import check_kinds, read_observables, with_noise
 from .fit_rows import (
     check_batches,
@@ -59,18 +60,20 @@ def read_fit_inputs(config: LoadedFit, model: ModelSpec) -> FitInputs:
     """Read what a config for a fit names and return the problem that it poses.
 
     Raises ConfigError with all that does not fit the model or the data, in the config, in the run
-    configs of its conditions and in the table; LabDataError where it is in the table alone.
+    configs of its conditions and in the table; LabDataError or EvidenceError where it is in the table
+    alone.
     """
     assert config.source is not None
     found = ConfigFindings(config.source, warnings=list(config.warnings))
     hashes: dict[str, str] = {}
-    parts = _of_table(found, config, model, hashes)
+    read = _of_table if config.spec.data.evidence is None else _of_evidence
+    parts = read(found, config, model, hashes)
     profiled: tuple[int, ...] = ()
     if parts is not None:
         profiled = _profiled(found, config, parts.free)
         _check_numbers(found, parts)
     if parts is None or found.problems:
-        raise _error(found)
+        raise _error(found, LabDataError if config.spec.data.evidence is None else EvidenceError)
     solver = config.spec.solver
     problem = FitProblem(
         name=config.name,
@@ -88,11 +91,11 @@ def read_fit_inputs(config: LoadedFit, model: ModelSpec) -> FitInputs:
     return FitInputs(problem, profiled, tuple(found.warnings), parts.repairs, hashes)
 
 
-def _error(found: ConfigFindings) -> ConfigError | LabDataError:
+def _error(found: ConfigFindings, of_table: type[InputError]) -> InputError:
     file = found.source.file
     listed = sorted(found.problems, key=lambda item: (item.file != file, item.file or "", item.line or 0))
     elsewhere = all(item.file not in (file, None) and not str(item.file).endswith(".toml") for item in listed)
-    return LabDataError(listed) if elsewhere else ConfigError(listed)
+    return of_table(listed) if elsewhere else ConfigError(listed)
 
 
 # ---- a table of measurements -------------------------------------------------------------------------
@@ -124,7 +127,8 @@ def _of_table(
     rows = make_rows(table, conditions, measured, observables, simulation, scales)
     check_batches(found, table, rows, observables)
     _warn_of_moving_ends(found, table, targets, conditions)
-    rows = _with_studies(found, config, rows, free)
+    batches = {name: name for name in dict.fromkeys(rows.group) if name}
+    rows = _with_studies(found, config, rows, free, batches)
     simulations = make_simulations(wanted, conditions, simulation, rows.time_h)
     return _Parts(free, placed, simulations, observables, rows, table.repairs)
 
@@ -155,18 +159,49 @@ def _warn_of_moving_ends(
         )
 
 
-def _with_studies(found: ConfigFindings, config: LoadedFit, rows: FitRows, free: list[FreeNumber]) -> FitRows:
+def _with_studies(
+    found: ConfigFindings,
+    config: LoadedFit,
+    rows: FitRows,
+    free: list[FreeNumber],
+    studies: Mapping[str, str],
+) -> FitRows:
     sd = config.spec.fit.study_sd
     if sd is None:
         return rows
-    names = [name for name in dict.fromkeys(rows.group) if name]
     path = ("fit", "study_sd")
-    if not names:
-        hint = "name the studies in a column batch, or leave study_sd out"
+    column = "batch" if config.spec.data.evidence is None else "study"
+    if not studies:
+        hint = f"name the studies in a column {column}, or leave study_sd out"
         found.refuse("no row says which batch or study it is of", path, hint)
     elif "" in rows.group:
-        found.warn("rows without a batch have no factor of their own", path)
-    return with_study_factors(rows, free, {name: name for name in names}, sd)
+        found.warn(f"rows without a {column} have no factor of their own", path)
+    return with_study_factors(rows, free, studies, sd)
+
+
+# ---- a table of evidence -----------------------------------------------------------------------------
+
+
+def _of_evidence(
+    found: ConfigFindings, config: LoadedFit, model: ModelSpec, hashes: dict[str, str]
+) -> _Parts | None:
+    evidence = read_evidence_of_fit(found, config, model, hashes)
+    if evidence is None:
+        return None
+    for index, item in enumerate(config.spec.fit.parameter):
+        if item.per == "subject":
+            path = ("fit", "parameter", index, "per")
+            found.refuse("a table of evidence has groups, not subjects", path, 'write per = "condition"')
+    targets = read_free_targets(found, config, model, evidence.conditions, [])
+    check_bout_bounds(found, targets, evidence.conditions)
+    simulations, observables, rows = evidence_rows(found, config, model, evidence)
+    if found.problems:
+        return None
+    numbers = {item.name: number for number, item in enumerate(evidence.conditions)}
+    free, placed = place_targets(targets, [(numbers[item.name], item.name, "") for item in simulations])
+    _check_placed(found, targets, placed)
+    rows = _with_studies(found, config, rows, free, evidence.studies)
+    return _Parts(free, placed, simulations, observables, rows, evidence.table.repairs)
 
 
 # ---- numbers -----------------------------------------------------------------------------------------
