@@ -28,9 +28,17 @@ from jaxtyping import Array, Bool, Float, Int
 from .choices import FAMILIES, Family
 from .jax_setup import jax, jnp
 from .measurements import ABOVE_LIMIT, BELOW_LIMIT, MEASURED
-from .noise_sd import check_family, known_sd, scale_from_sd
+from .noise_sd import check_noise, known_sd, scale_from_sd
 
-__all__ = ["FAMILIES", "Family", "known_sd", "log_density", "log_share_below_normal", "scale_from_sd"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "check_noise",
+    "known_sd",
+    "log_density",
+    "log_share_below_normal",
+    "scale_from_sd",
+]
 
 #: One number a row, in any shapes that broadcast.
 Rows = Float[Array, "..."] | Float[np.ndarray, "..."] | float
@@ -73,7 +81,7 @@ def log_density(
 
     Raises ValueError for an unknown family, and for degrees outside 0.1 to a million.
     """
-    check_family(family, degrees)
+    check_noise(family, degrees)
     f, s, part = jnp.asarray(prediction), jnp.asarray(scale), jnp.asarray(proportional)
     marks = jnp.asarray(censoring)
     measured, below, above = marks == MEASURED, marks == BELOW_LIMIT, marks == ABOVE_LIMIT

@@ -39,7 +39,7 @@ def scale_from_sd(family: Family, sd: Known, value: Known, degrees: float = 4.0)
 
     Raises ValueError for an unknown family, and for a t of 2 degrees or less: it has no sd.
     """
-    check_family(family, degrees)
+    check_noise(family, degrees)
     if family == "lognormal":
         return np.sqrt(np.log1p((sd / value) ** 2))
     if family == "laplace":
@@ -53,7 +53,7 @@ def scale_from_sd(family: Family, sd: Known, value: Known, degrees: float = 4.0)
     return sd
 
 
-def check_family(family: str, degrees: float) -> None:
+def check_noise(family: str, degrees: float) -> None:
     """Raise ValueError for an unknown family, and for degrees of freedom outside 0.1 to a million."""
     if family not in FAMILIES:
         raise ValueError(f'unknown noise "{family}". {did_you_mean(family, FAMILIES)}')

@@ -475,3 +475,20 @@ def test_a_clock_may_differ_by_condition(tmp_path: Path) -> None:
 def test_repairs_of_config_and_table_are_kept_for_the_record(tmp_path: Path) -> None:
     study = read(tmp_path, None, table_text().replace("R01", " R01"))
     assert any("blanks round 2 cells taken off" in item for item in study.repairs)
+
+
+def test_a_model_without_a_card_needs_bounds_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "decay.ant").write_text(
+        "model decay\n  unit hour = 3600 second; unit per_h = 1 / hour; unit time_unit = hour\n"
+        "  compartment plasma; plasma = 1\n  species y in plasma; y = 10\n  k = 0.5\n  y -> ; k * y\nend\n",
+        encoding="utf-8",
+    )
+    text = fit_text(
+        condition="",
+        observable='[[observable]]\nanalyte = "y"\nnoise = "normal"\nsd = "data"\n',
+        fit='[fit]\nfree = ["k"]\n' + _parameter("k", "lower = 0.01", "upper = 10"),
+    ).replace("il6_axis", "decay.ant")
+    table = table_text("A,dose,1,h,y,6,dimensionless,0.1", header=HEADER + ",sd")
+    problem = read(tmp_path, text, table).problem
+    assert (_only(problem.free).scale, problem.free[0].prior) == ("log", None)
+    assert problem.observables[0].formula == Name("y")
