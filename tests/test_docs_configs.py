@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -12,13 +13,18 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from exsim.fit_spec import FitSpec
 from exsim.intensity import SHARES, intensity_fraction
 from exsim.moments import Moment
 from exsim.spec import TALK_TEST_FRACTION_OF_VO2MAX, BoutSpec, RunSpec, SubjectSpec
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "configs.md").read_text(encoding="utf-8")
 #: Tables whose keys the user chooses: text in the page, no rows.
-FREE = ("parameter", "subject.baseline", "sweep.metrics")
+FREE = ("parameter", "subject.baseline", "sweep.metrics", "data.molar_mass", "condition.parameter")
+#: Tables whose keys are those of another: text in the page, no rows.
+ALIKE = ("condition.subject", "observable.proportional")
+#: Tables that may be written inline, in a row of the table that holds them.
+INLINE = ("protocol.bout", "observable")
 #: What a table needs beside the key that is tried.
 REQUIRED: dict[str, dict[str, Any]] = {
     "": {"schema": 1, "model": "il6_axis", "output": {"until": "1 h"}},
@@ -34,6 +40,13 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "sweep": {},
     "sweep.vary": {"target": "parameter.release_gain"},
     "sweep.correlation": {"between": ["parameter.a", "parameter.b"], "coefficient": 0.1},
+    "data": {},
+    "data.clock": {"zero": "2024-05-04T09:00+02:00"},
+    "condition": {"name": "race"},
+    "observable": {"analyte": "IL6", "noise": "lognormal", "sd": 0.2},
+    "observable.sd": {"lower": 0.02, "upper": 2.0},
+    "fit": {"free": ["release_gain"]},
+    "fit.parameter": {"name": "release_gain"},
 }
 
 
@@ -52,17 +65,22 @@ def _tables(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[
             yield from _tables(inner, f"{path}.{name}".lstrip("."))
 
 
-TABLES = dict(_tables(RunSpec))
+TABLES = {
+    path: table
+    for path, table in (dict(_tables(FitSpec)) | dict(_tables(RunSpec))).items()
+    if path not in ALIKE
+}
 
 
 def _plain_keys(path: str) -> dict[str, FieldInfo]:
     # The keys of a table that have a row in the page: a table of its own has a heading.
     free = {name.rpartition(".")[2] for name in FREE if name.rpartition(".")[0] == path}
-    inline = path == "protocol.bout"
+    inline = path in INLINE
     return {
         field.alias or name: field
         for name, field in TABLES[path].model_fields.items()
-        if name not in free and (inline or _table_of(field.annotation) is None)
+        if name not in free
+        and (inline or _table_of(field.annotation) is None or (path, name) == ("data", "clock"))
     }
 
 
@@ -96,6 +114,8 @@ def test_every_example_is_taken_and_every_default_is_the_default(path: str) -> N
         plain = field.default not in (None, ()) and not _table_of(field.annotation)
         if not field.is_required() and plain:
             shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+            if isinstance(field.default, tuple):
+                shown = json.dumps(list(field.default))
             assert default == f"`{shown}`", key
 
 

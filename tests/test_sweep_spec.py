@@ -35,9 +35,9 @@ def test_a_target_names_one_quantity(text: str, path: TargetPath) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("release_gain", "not something that a sweep can vary", 'write "parameter.release_gain"'),
-        ("paramter.k", "not something that a sweep can vary", 'Did you mean "parameter"?'),
-        ("subject.body_mas", "not something that a sweep can vary", 'Did you mean "subject.body_mass"?'),
+        ("release_gain", "not something that can vary", 'write "parameter.release_gain"'),
+        ("paramter.k", "not something that can vary", 'Did you mean "parameter"?'),
+        ("subject.body_mas", "not something that can vary", 'Did you mean "subject.body_mass"?'),
         ("protocol.bouts.0.start", "not something", 'Did you mean "protocol.bout"?'),
         ("protocol.bout.duration", "does not say which bout", '"protocol.bout.0.start"'),
         ("protocol.bout.0.intesity", '"intesity" of a bout', 'Did you mean "intensity"?'),

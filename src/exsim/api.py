@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError, Problem
-from .inputs.config import LoadedConfig, check_against_model, read_config
+from .fit_problem import FitProblem
+from .fit_spec import FitSettings
+from .inputs.config import LoadedConfig, LoadedFit, check_against_model, read_config, read_fit_config
+from .inputs.fit_study import read_fit_inputs
 from .inputs.model_files import load_model
 from .model_spec import ModelSpec
 
@@ -18,7 +21,18 @@ if TYPE_CHECKING:
 
     from .workflows import Run
 
-__all__ = ["Study", "load_model", "read_draws", "read_study", "run_study", "simulate", "sweep", "sweep_seed"]
+__all__ = [
+    "FitStudy",
+    "Study",
+    "load_model",
+    "read_draws",
+    "read_fit",
+    "read_study",
+    "run_study",
+    "simulate",
+    "sweep",
+    "sweep_seed",
+]
 
 
 @dataclass(frozen=True)
@@ -118,3 +132,44 @@ def no_sweep(study: Study) -> ConfigError:
     """Return what to raise where a config holds no `[sweep]`."""
     hint = 'add [sweep] with draws = 1000, [[sweep.vary]] and [sweep.metrics] with IL6 = ["peak"]'
     return ConfigError(Problem("the config holds no [sweep]", str(study.config.path), hint=hint))
+
+
+@dataclass(frozen=True, eq=False)
+class FitStudy:
+    """A config for a fit with its model and its data, all read and checked; nothing computed yet."""
+
+    config: LoadedFit
+    problem: FitProblem
+    settings: FitSettings
+    #: Places in `problem.free` of the numbers whose profile is asked for.
+    profiled: tuple[int, ...]
+    warnings: tuple[str, ...]
+    #: What was changed in reading config and table.
+    repairs: tuple[str, ...]
+    #: SHA-256 of the table and of the run configs of the conditions, by the names that the config gives them.
+    data_hashes: dict[str, str]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the fit, that of `[fit]` before that of the config; None if there is none."""
+        return self.config.spec.seed if self.settings.seed is None else self.settings.seed
+
+
+def read_fit(config: str | Path, overrides: Sequence[str] = ()) -> FitStudy:
+    """Read a config for a fit with its model, the run configs of its conditions and its data; check all.
+
+    `overrides` are written as for `--set`: "fit.starts=8". Raises ConfigError, ModelFileError or
+    LabDataError with every problem, RefusedError for a construct of the model that is not done.
+    """
+    loaded = read_fit_config(Path(config), overrides)
+    model = load_model(loaded.spec.model, loaded.path.parent)
+    inputs = read_fit_inputs(loaded, model)
+    return FitStudy(
+        config=loaded,
+        problem=inputs.problem,
+        settings=loaded.spec.fit,
+        profiled=inputs.profiled,
+        warnings=(*inputs.warnings, *model.warnings),
+        repairs=(*loaded.repairs, *inputs.repairs),
+        data_hashes=inputs.file_hashes,
+    )

@@ -142,6 +142,7 @@ OxygenUptake = _quantity("55 mL/kg/min", "mL/kg/min", sign="positive")
 Dose = _quantity("0.06 ng/kg", sign="not negative")
 Rate = _quantity("8 ug/h", sign="not negative")
 Level = _quantity("1.2 pg/mL", sign="positive")
+MolarMass = _quantity("362.5 g/mol", "g/mol", sign="positive")
 
 Intensity = Annotated[
     float | str,

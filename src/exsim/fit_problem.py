@@ -12,19 +12,18 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from .choices import BatchMode, Family, ScaleName
 from .formula import Expr
 from .marginals import Marginal
 from .model_spec import ModelSpec
-from .noise import Family
-from .scales import ScaleName
 from .spec import RunSpec
 from .sweep_targets import Target
 
-#: What a row of data is, in terms of the curve of its observable. `rest` is the level before anything is done.
-Quantity = Literal["level", "fold", "log2", "peak_fold", "time_of_peak", "ratio", "unchanged", "share_removed"]
-
-#: How a batch (plate, kit, lab) of relative data lies to the prediction: see `exsim.batch_scales`.
-BatchMode = Literal["factor", "offset", "factor and offset"]
+#: What a row of data is, in terms of the curve of its observable. Rest is the level before anything is
+#: done.
+Quantity = Literal[
+    "level", "fold", "log2", "peak_fold", "time_of_peak", "ratio", "unchanged", "share_removed"
+]
 
 Numbers = Float[np.ndarray, "row"]
 Counts = Int[np.ndarray, "row"]

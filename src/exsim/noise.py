@@ -21,27 +21,31 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from .errors import did_you_mean
+from .choices import FAMILIES, Family
 from .jax_setup import jax, jnp
 from .measurements import ABOVE_LIMIT, BELOW_LIMIT, MEASURED
+from .noise_sd import check_noise, known_sd, scale_from_sd
 
-Family = Literal["normal", "lognormal", "additive_proportional", "laplace", "student_t"]
-FAMILIES: tuple[Family, ...] = get_args(Family)
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "check_noise",
+    "known_sd",
+    "log_density",
+    "log_share_below_normal",
+    "scale_from_sd",
+]
 
 #: One number a row, in any shapes that broadcast.
 Rows = Float[Array, "..."] | Float[np.ndarray, "..."] | float
 Marks = Int[Array, "..."] | Int[np.ndarray, "..."] | int
 Results = Float[Array, "..."]
-KnownNumbers = Float[np.ndarray, "row"]
-KnownMarks = Bool[np.ndarray, "row"]
 
-#: Above the most a t is a normal, and its constants lose their digits.
-FEWEST_DEGREES, MOST_DEGREES = 0.1, 1e6
 #: A size from here on counts as not finite, one up to `SMALLEST` as 0: no square leaves the range of a float.
 LARGEST, SMALLEST = 1e100, 1e-50
 
@@ -138,49 +142,6 @@ def standardise(
     f, y, sd = jnp.where(usable, f, 1.0), jnp.where(usable, y, 1.0), jnp.where(usable, sd, 1.0)
     score = (jnp.log(y) - jnp.log(f) if family == "lognormal" else y - f) / sd
     return Standardised(usable, otherwise, f, y, sd, score)
-
-
-def known_sd(sd: KnownNumbers, sem: KnownNumbers, group_mean: KnownMarks) -> KnownNumbers:
-    """Return the sd of each datum as the data give it, in its unit; shape (row,), NaN where they do not.
-
-    That of one person's value is `sd`; that of a group mean is its standard error, `sem`. Neither is made
-    from the other.
-    """
-    return np.where(group_mean, sem, sd)
-
-
-def scale_from_sd(family: Family, sd: Rows, value: Rows, degrees: float = 4.0) -> Rows:
-    """Return the `scale` with which a family has the standard deviation `sd`; shapes broadcast.
-
-    `sd` and `value` are in one unit. The scale of the log-normal is sqrt(log(1 + (sd / value)^2)), with
-    `value` taken as the mean (Johnson, Kotz & Balakrishnan, chapter 14); that of the Laplace sd / sqrt(2)
-    (chapter 24); that of the t sd sqrt((degrees - 2) / degrees) (chapter 28). With `additive_proportional`
-    it is sd, and the proportional part must then be 0.
-
-    Raises ValueError for an unknown family, and for a t of 2 degrees or less: it has no sd.
-    """
-    check_noise(family, degrees)
-    if family == "lognormal":
-        return np.sqrt(np.log1p((sd / value) ** 2))
-    if family == "laplace":
-        return sd / math.sqrt(2)
-    if family == "student_t":
-        if degrees <= 2:
-            raise ValueError(
-                f"a t of {degrees:g} degrees of freedom has no standard deviation: take more than 2"
-            )
-        return sd * math.sqrt((degrees - 2) / degrees)
-    return sd
-
-
-def check_noise(family: str, degrees: float) -> None:
-    """Raise ValueError for an unknown family, and for degrees outside 0.1 to a million."""
-    if family not in FAMILIES:
-        raise ValueError(f'unknown noise "{family}". {did_you_mean(family, FAMILIES)}')
-    if not FEWEST_DEGREES <= degrees <= MOST_DEGREES:
-        raise ValueError(
-            f"degrees of freedom must be {FEWEST_DEGREES:g} to {MOST_DEGREES:g}, not {degrees!r}"
-        )
 
 
 def _finite(numbers: Results) -> Bool[Array, "..."]:

@@ -19,16 +19,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from .choices import SCALES, ScaleName
 from .errors import did_you_mean
 from .jax_setup import jax, jnp
 
-ScaleName = Literal["linear", "log", "log10", "logit"]
-SCALES: tuple[ScaleName, ...] = get_args(ScaleName)
+__all__ = ["SCALES", "ScaleName", "Scales"]
 
 Vector = Float[Array, "parameter"] | Float[np.ndarray, "parameter"]
 HostVector = Float[np.ndarray, "parameter"]

@@ -1,7 +1,8 @@
-"""RunSpec: what the user said, checked and frozen. The one definition of a config; no JAX, no arrays.
+"""RunSpec: what the user said, checked and frozen. The one definition of a run config; no JAX, no arrays.
 
 A field that has a dimension is a `Quantity`, so that the unit which the user wrote is kept;
-`exsim.inputs.config` reads TOML into a RunSpec and adds file, line and nearest key to complaints.
+`exsim.inputs.config` reads TOML into a RunSpec and adds file, line and nearest key to complaints. A config
+for a fit is a `exsim.fit_spec.FitSpec`: both are a `ConfigSpec` and more.
 """
 
 from __future__ import annotations
@@ -179,8 +180,8 @@ class SolverSpec(FrozenTable):
     precision: Literal["float64", "float32"] = "float64"
 
 
-class RunSpec(FrozenTable):
-    """A run configuration of exsim."""
+class ConfigSpec(FrozenTable):
+    """What every config says: the model, who it is, what is done, and how it is solved."""
 
     schema_version: Annotated[Literal[1], WHOLE] = Field(
         alias="schema", description="version of this form: 1"
@@ -196,9 +197,14 @@ class RunSpec(FrozenTable):
     )
     protocol: ProtocolSpec = ProtocolSpec()
     initial_state: Literal["rest"] = "rest"
-    output: OutputSpec
     solver: SolverSpec = SolverSpec()
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="recorded with the run; drawn where it is missing"
     )
+
+
+class RunSpec(ConfigSpec):
+    """A run configuration of exsim."""
+
+    output: OutputSpec
     sweep: SweepSpec | None = Field(None, description="the same run for many draws: what varies and how")

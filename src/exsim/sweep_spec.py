@@ -68,7 +68,7 @@ def read_target(text: str) -> TargetPath:
     hint = did_you_mean(table, ("parameter", "subject", "protocol")) if rest else _EXAMPLES
     if not rest and re.fullmatch(r"\w+", text):
         hint = f'write "parameter.{text}" for a parameter of the model'
-    complain(f"{shown(text)} is not something that a sweep can vary", hint)
+    complain(f"{shown(text)} is not something that can vary", hint)
 
 
 def _subject_path(text: str, rest: str) -> TargetPath:
@@ -77,7 +77,7 @@ def _subject_path(text: str, rest: str) -> TargetPath:
     if rest in SUBJECT_KEYS:
         return TargetPath("subject", rest)
     known = [*(f"subject.{key}" for key in SUBJECT_KEYS), "subject.baseline.IL6"]
-    complain(f"{shown(text)} is not something that a sweep can vary", did_you_mean(text, known))
+    complain(f"{shown(text)} is not something that can vary", did_you_mean(text, known))
 
 
 def _protocol_path(text: str, rest: str) -> TargetPath:
@@ -85,16 +85,14 @@ def _protocol_path(text: str, rest: str) -> TargetPath:
     keys = PROTOCOL_KEYS.get(kind)
     if keys is None:
         known = [f"protocol.{name}" for name in PROTOCOL_KEYS]
-        complain(
-            f"{shown(text)} is not something that a sweep can vary", did_you_mean(f"protocol.{kind}", known)
-        )
+        complain(f"{shown(text)} is not something that can vary", did_you_mean(f"protocol.{kind}", known))
     index, _, key = entry.partition(".")
     if not re.fullmatch(r"[0-9]{1,6}", index):
         hint = f'number the entry, the first is 0: "protocol.{kind}.0.{keys[0]}"'
         complain(f"{shown(text)} does not say which {kind}", hint)
     if key not in keys:
         complain(
-            f"{shown(text)}: {shown(key)} of a {kind} is not something that a sweep can vary",
+            f"{shown(text)}: {shown(key)} of a {kind} is not something that can vary",
             did_you_mean(key, keys),
         )
     return TargetPath(kind, key, int(index))
@@ -143,18 +141,22 @@ class VarySpec(FrozenTable):
             return None
         if not isinstance(value, list | tuple):
             complain(f"{shown(value)} is not an array", f'write e.g. {info.field_name} = ["0.5 h", "6 h"]')
-        return tuple(_read_value(item, info) for item in value)
+        return tuple(read_value(item, _path_of(info)) for item in value)
 
     @field_validator("median", "mean", "lower", "upper", mode="before")
     @classmethod
     def _read_one(cls, value: Any, info: Any) -> Any:
-        return None if value is None else _read_value(value, info)
+        return None if value is None else read_value(value, _path_of(info))
 
 
-def _read_value(value: Any, info: Any) -> Quantity | Moment | float | str:
-    # How a value is read depends on what it is for; a target that is wrong has its own complaint.
+def _path_of(info: Any) -> TargetPath | None:
+    # A target that is wrong has its own complaint.
     text = info.data.get("target")
-    path = read_target(text) if text is not None else None
+    return read_target(text) if text is not None else None
+
+
+def read_value(value: Any, path: TargetPath | None) -> Quantity | Moment | float | str:
+    """Return a value of a config for a target: with its unit, a time, or "75 %HRR" for an intensity."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Quantity | Moment):
         complain(f"{shown(value)} is not a number or a text", 'write e.g. "50 L/h", or 1.5 without dimension')
     if path is not None and path.is_moment:

@@ -148,14 +148,14 @@ def _units(model: ModelSpec) -> dict[str, str]:
 # ---- how it is spread --------------------------------------------------------------------------------
 
 
-def _read(vary: VarySpec, key: str, value: Value, terms: Terms) -> float:
-    # A value of the entry in the unit of the target, inside what is possible.
+def read_in_terms(vary: VarySpec, key: str, value: Value, terms: Terms) -> float:
+    """Return a value of an entry in the unit of its target. Raises ConfigError for an impossible one."""
     try:
         number = terms.read(value)
     except ConfigError as error:
         raise fail(error.problems[0].message, key, error.problems[0].hint) from error
     low, high = terms.limits
-    if key in ("range", "values", "median", "lower", "upper") and not low <= number <= high:
+    if key in ("range", "values", "median", "lower", "upper", "start") and not low <= number <= high:
         unit = "" if terms.unit == "dimensionless" else f" {terms.unit}"
         wanted = f"{low:g}{unit} or more" if math.isinf(high) else f"{low:g} to {high:g}{unit}"
         raise fail(f"{_shown(value)} is impossible for {vary.target}", key, f"({wanted})")
@@ -179,7 +179,7 @@ def _file_unit(vary: VarySpec, terms: Terms) -> str:
 def _range(vary: VarySpec, terms: Terms) -> tuple[float, float]:
     if vary.range is None or len(vary.range) != 2:
         raise fail("a range has a lowest and a highest value", "range", "write range = [lowest, highest]")
-    low, high = (_read(vary, "range", value, terms) for value in vary.range)
+    low, high = (read_in_terms(vary, "range", value, terms) for value in vary.range)
     if low >= high:
         shown = [_shown(value) for value in vary.range]
         hint = f"write range = [{shown[1]}, {shown[0]}]" if low > high else "write two different values"
@@ -191,7 +191,7 @@ def _range(vary: VarySpec, terms: Terms) -> tuple[float, float]:
 
 def _levels(vary: VarySpec, terms: Terms) -> tuple[float, ...]:
     if vary.values is not None:
-        levels = tuple(_read(vary, "values", value, terms) for value in vary.values)
+        levels = tuple(read_in_terms(vary, "values", value, terms) for value in vary.values)
         if len(set(levels)) < len(levels):
             raise fail("a value is given twice", "values", "leave one out")
         return levels
@@ -211,11 +211,19 @@ def _marginal(vary: VarySpec, terms: Terms) -> Marginal:
         return Marginal("loguniform" if vary.distribution == "loguniform" else "uniform", low, high)
     low, high = terms.limits
     if vary.lower is not None:
-        low = _read(vary, "lower", vary.lower, terms)
+        low = read_in_terms(vary, "lower", vary.lower, terms)
     if vary.upper is not None:
-        high = _read(vary, "upper", vary.upper, terms)
+        high = read_in_terms(vary, "upper", vary.upper, terms)
     if low >= high:
         raise fail(f"lower, {low:g}, is not below upper, {high:g}", "lower", "exchange them")
+    return bell(vary, terms, low, high)
+
+
+def bell(vary: VarySpec, terms: Terms, low: float, high: float) -> Marginal:
+    """Return the normal or log-normal distribution of an entry between two values, in the unit of its target.
+
+    Raises ConfigError, with the key of the entry that is wrong, also where it lies elsewhere.
+    """
     if vary.distribution == "lognormal":
         marginal = _lognormal(vary, terms, low, high)
     else:
@@ -227,7 +235,7 @@ def _marginal(vary: VarySpec, terms: Terms) -> Marginal:
 
 
 def _lognormal(vary: VarySpec, terms: Terms, low: float, high: float) -> Marginal:
-    middle = terms.nominal if vary.median is None else _read(vary, "median", vary.median, terms)
+    middle = terms.nominal if vary.median is None else read_in_terms(vary, "median", vary.median, terms)
     if not middle > 0:
         hint = "give a median above 0, or take a normal distribution"
         raise fail(f"a lognormal needs a median above 0, found {middle:g}", "median", hint)
@@ -240,7 +248,7 @@ def _lognormal(vary: VarySpec, terms: Terms, low: float, high: float) -> Margina
 
 
 def _normal(vary: VarySpec, terms: Terms, low: float, high: float) -> Marginal:
-    middle = terms.nominal if vary.mean is None else _read(vary, "mean", vary.mean, terms)
+    middle = terms.nominal if vary.mean is None else read_in_terms(vary, "mean", vary.mean, terms)
     if not math.isfinite(middle):
         raise fail("there is no value to take as the mean", "mean", "write mean = ...")
     if vary.cv is not None:

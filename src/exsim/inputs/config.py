@@ -1,32 +1,48 @@
-"""TOML -> RunSpec: every complaint at once, each with file, line and a way out."""
+"""TOML -> RunSpec or FitSpec: every complaint at once, each with file, line and a way out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from ..errors import ConfigError, Problem
-from ..spec import SCHEMA_VERSION, RunSpec
-from .config_checks import meaning_problems
+from ..fit_spec import FIT_TABLES, FitSpec
+from ..spec import SCHEMA_VERSION, ConfigSpec, RunSpec
+from .config_checks import ConfigFindings, meaning_problems
 from .config_problems import structure_problems
 from .config_source import ConfigSource, apply_overrides, parse, read_source
 from .config_text import to_toml
+from .fit_checks import check_fit
+from .fit_conditions import check_condition_files
 from .model_checks import check_against_model
 from .run_names import check_run_name, colliding_names
 from .shipped import shipped_configs, shipped_folder
 from .sweep_checks import check_sweep
 
-__all__ = ["LoadedConfig", "check_against_model", "read_config", "refuse_colliding_names", "to_toml"]
+__all__ = [
+    "Loaded",
+    "LoadedConfig",
+    "LoadedFit",
+    "check_against_model",
+    "is_fit_config",
+    "read_config",
+    "read_fit_config",
+    "refuse_colliding_names",
+    "to_toml",
+]
+
+_Spec = TypeVar("_Spec", bound=ConfigSpec)
 
 
 @dataclass(frozen=True)
-class LoadedConfig:
+class Loaded(Generic[_Spec]):
     """A config that was read and found right: what it says, and the file as it stood."""
 
-    spec: RunSpec
+    spec: _Spec
     path: Path
     #: Name of the run: the file's name without its ending.
     name: str
@@ -44,6 +60,10 @@ class LoadedConfig:
         return first.lstrip("# ").strip() if first.startswith("#") and not first.startswith("#:") else ""
 
 
+LoadedConfig = Loaded[RunSpec]
+LoadedFit = Loaded[FitSpec]
+
+
 def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     """Read a run configuration, check all that can be known without its model.
 
@@ -51,23 +71,86 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     `overrides` are `--set` strings such as "protocol.bout.0.duration='4 h'" or "solver.rtol=1e-8".
     Raises ConfigError with every problem of the file.
     """
+    draft = _draft(path, overrides)
+    if draft.is_fit:
+        tables = ", ".join(f"[{name}]" for name in FIT_TABLES if name in draft.values)
+        hint = f"run exsim fit {draft.path}"
+        raise ConfigError(draft.source.problem(f"this is a config for exsim fit (it has {tables})", (), hint))
+    return _checked(draft, RunSpec, check_sweep)
+
+
+def read_fit_config(path: Path, overrides: Sequence[str] = ()) -> LoadedFit:
+    """Read a config for a fit, check all that can be known without its model and its data.
+
+    `path` and `overrides` as in `read_config`. Raises ConfigError with every problem of the file and of the
+    run configs that its conditions name.
+    """
+    draft = _draft(path, overrides)
+    if not draft.is_fit:
+        hint = (
+            'add [data] with file = "measured.csv", [[observable]] with analyte, noise and sd, and [fit] with'
+            ' free = ["release_gain"]'
+        )
+        raise ConfigError(draft.source.problem("the config says nothing of a fit", (), hint))
+
+    def check(found: ConfigFindings, values: dict[str, Any]) -> None:
+        check_fit(found, values)
+        check_condition_files(found, values, read_config)
+
+    return _checked(draft, FitSpec, check)
+
+
+def is_fit_config(path: Path) -> bool:
+    """Say whether a config is one for a fit. Raises ConfigError for a file that cannot be read."""
+    return _draft(path, ()).is_fit
+
+
+@dataclass(frozen=True)
+class _Draft:
+    # A config as TOML has it.
+    path: Path
+    name: str
+    source: ConfigSource
+    values: dict[str, Any]
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_fit(self) -> bool:
+        return any(table in self.values for table in FIT_TABLES)
+
+
+def _draft(path: Path, overrides: Sequence[str]) -> _Draft:
     path = _found(Path(path))
     name = check_run_name(path.stem, str(path))
     source = read_source(path)
     source, values, problems = apply_overrides(source, parse(source), overrides)
     _check_version(source, values.get("schema"))
+    return _Draft(path, name, source, values, tuple(problems))
+
+
+def _checked(
+    draft: _Draft, form: type[_Spec], check_more: Callable[[ConfigFindings, dict[str, Any]], None]
+) -> Loaded[_Spec]:
+    source, values, problems = draft.source, draft.values, list(draft.problems)
     spec = None
     try:
-        spec = RunSpec.model_validate(values)
+        spec = form.model_validate(values)
     except ValidationError as error:
-        problems += structure_problems(source, values, error.errors(include_url=False))
+        problems += structure_problems(source, values, error.errors(include_url=False), form)
     found = meaning_problems(source, values)
-    check_sweep(found, values)
+    check_more(found, values)
     problems += found.problems
     if problems or spec is None:
         raise ConfigError(sorted(problems, key=lambda item: (item.file != source.file, item.line or 0)))
-    return LoadedConfig(
-        spec, path, name, source.text, source.sha256, source.repairs, tuple(found.warnings), source
+    return Loaded(
+        spec,
+        draft.path,
+        draft.name,
+        source.text,
+        source.sha256,
+        source.repairs,
+        tuple(found.warnings),
+        source,
     )
 
 
@@ -86,7 +169,7 @@ def _check_version(source: ConfigSource, version: object) -> None:
         raise ConfigError(source.problem(f"the config is written for schema {version}", ("schema",), hint))
 
 
-def refuse_colliding_names(configs: Sequence[LoadedConfig]) -> None:
+def refuse_colliding_names(configs: Sequence[Loaded[Any]]) -> None:
     """Raise ConfigError where two configs have names that meet on some file systems."""
     problems = [
         Problem(

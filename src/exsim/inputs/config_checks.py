@@ -46,16 +46,22 @@ class ConfigFindings:
     source: ConfigSource
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    #: The table that the keys stand in.
+    within: KeyPath = ()
 
     def refuse(self, message: str, path: KeyPath, hint: str | None = None) -> None:
         """Note what makes the run impossible."""
-        self.problems.append(self.source.problem(message, path, hint))
+        self.problems.append(self.source.problem(message, (*self.within, *path), hint))
 
     def warn(self, message: str, path: KeyPath) -> None:
         """Note what is improbable, with its place."""
-        problem = self.source.problem(message, path)
+        problem = self.source.problem(message, (*self.within, *path))
         place = ":".join(str(part) for part in (problem.file, problem.line) if part is not None)
         self.warnings.append(f"{place} {problem.key}: {message}")
+
+    def inside(self, *within: str | int) -> ConfigFindings:
+        """Return findings that are noted here too, of keys that stand in a table of the config."""
+        return ConfigFindings(self.source, self.problems, self.warnings, (*self.within, *within))
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def meaning_problems(source: ConfigSource, values: dict[str, Any]) -> ConfigFind
         return found
     ends_h = _check_windows(found, bouts, until_h)
     _check_intensities(found, bouts, values.get("subject"))
-    _check_person(found, values.get("subject"), bouts)
+    check_person(found, values.get("subject"), bouts)
     end_h = max(ends_h) if ends_h and len(ends_h) == len(bouts) else None
     clock = _Clock(
         found, until_h, end_h, has_bouts=bool(bouts) or not isinstance(protocol.get("bout", []), list)
@@ -244,7 +250,8 @@ def _person_for(bout: BoutSpec, subject: Any) -> SubjectSpec | None:
 # ---- the person --------------------------------------------------------------------------------------
 
 
-def _check_person(found: ConfigFindings, subject: Any, bouts: _Bouts) -> None:
+def check_person(found: ConfigFindings, subject: Any, bouts: _Bouts) -> None:
+    """Note what is impossible or improbable in a person; `bouts` are those of the protocol, as read."""
     for name, (unit, possible, usual) in _PERSON.items():
         person = partly_read(SubjectSpec, subject, (name,))
         value = None if person is None else getattr(person, name)

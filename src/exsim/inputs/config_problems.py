@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from ..errors import Problem, did_you_mean, nearest
 from ..fields import shown
 from ..moments import Moment
-from ..spec import RunSpec
+from ..spec import ConfigSpec
 from .config_source import ConfigSource
 from .toml_lines import KeyPath
 
@@ -47,47 +47,90 @@ _EXAMPLES = {
     "time": 'time = "2.5 h"',
 }
 
-_SWEEP_EXAMPLES = {
-    "target": 'target = "parameter.release_gain"',
-    "between": 'between = ["parameter.CL_IL6", "parameter.V_IL6"]',
-    "coefficient": "coefficient = 0.5",
+#: Examples of keys whose meaning depends on their table.
+_EXAMPLES_IN = {
+    "sweep": {
+        "target": 'target = "parameter.release_gain"',
+        "between": 'between = ["parameter.CL_IL6", "parameter.V_IL6"]',
+        "coefficient": "coefficient = 0.5",
+    },
+    "condition": {"name": 'name = "race"'},
+    "observable": {
+        "analyte": 'analyte = "IL6"',
+        "noise": 'noise = "lognormal"',
+        "sd": 'sd = 0.2, sd = "data", or sd = { lower = 0.02, upper = 2.0 }',
+        "lower": "lower = 0.02",
+        "upper": "upper = 2.0",
+    },
+    "data": {"data": '[data] with file = "measured.csv"', "zero": 'zero = "2024-05-04T09:00+02:00"'},
+    "fit": {
+        "fit": '[fit] with free = ["release_gain"]',
+        "free": 'free = ["release_gain"]',
+        "name": 'name = "release_gain"',
+    },
 }
+
+#: Lists of tables, [[...]]; those of a protocol are another.
+_LISTS = (
+    ("sweep", "vary"),
+    ("sweep", "correlation"),
+    ("condition",),
+    ("observable",),
+    ("fit", "parameter"),
+    ("data", "clock"),
+)
 
 #: Tables inside an entry of a list, which no [header] of their own can name.
 _INLINE_TABLES = {
+    "sd": "sd = { lower = 0.02, upper = 2.0 }",
+    "proportional": "proportional = { lower = 0.02, upper = 1.0 }",
     "repeat": 'repeat = { every = "24 h", times = 7 }',
     "intervals": 'intervals = { work = "4 min", rest = "3 min", repeats = 4 }',
 }
 
 
 def structure_problems(
-    source: ConfigSource, values: dict[str, Any], errors: list[ErrorDetails]
+    source: ConfigSource, values: dict[str, Any], errors: list[ErrorDetails], form: type[ConfigSpec]
 ) -> list[Problem]:
-    """Return one problem for each complaint; a key that was misspelt is not missing as well."""
-    hinted = errors[:_MOST_HINTS]
+    """Return one problem for each complaint; a key that was misspelt is not missing as well.
+
+    `form` is what the values were read as.
+    """
+    places = [_without_tags(error["loc"]) for error in errors]
     misspelt = {
-        (*error["loc"][:-1], match)
-        for error in hinted
+        (*place[:-1], match)
+        for error, place in zip(errors[:_MOST_HINTS], places, strict=False)
         if error["type"] == "extra_forbidden"
-        and (match := nearest(str(error["loc"][-1]), _known_keys(error["loc"][:-1]))) is not None
+        and (match := nearest(str(place[-1]), _known_keys(place[:-1], form))) is not None
     }
     problems = [
-        _problem(source, values, error, hints=number < _MOST_HINTS)
-        for number, error in enumerate(errors)
-        if not (error["type"] == "missing" and error["loc"] in misspelt)
+        _problem(source, values, error, place, form if number < _MOST_HINTS else None)
+        for number, (error, place) in enumerate(zip(errors, places, strict=True))
+        if not (error["type"] == "missing" and place in misspelt)
     ]
     return sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0))
 
 
-def _problem(source: ConfigSource, values: dict[str, Any], error: ErrorDetails, *, hints: bool) -> Problem:
-    path = _within(values, error["loc"])
+def _without_tags(place: KeyPath) -> KeyPath:
+    # A value that may be of several kinds has the kind, "<given>", in its place.
+    return tuple(part for part in place if not (isinstance(part, str) and re.fullmatch(r"<\w+>", part)))
+
+
+def _problem(
+    source: ConfigSource,
+    values: dict[str, Any],
+    error: ErrorDetails,
+    place: KeyPath,
+    form: type[ConfigSpec] | None,
+) -> Problem:
+    path = _within(values, place)
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     key = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
-        return source.problem(f'unknown key "{key}"', path, _hint_for_unknown(path) if hints else None)
+        return source.problem(f'unknown key "{key}"', path, _hint_for_unknown(path, form) if form else None)
     if kind == "missing":
         where = _in_table(path[:-1]) if len(path) > 1 else "at the top of the file"
-        examples = _EXAMPLES | (_SWEEP_EXAMPLES if path[0] == "sweep" else {})
+        examples = _EXAMPLES | _EXAMPLES_IN.get(str(path[0]), {})
         return source.problem(f'"{key}" is missing', path, f"write {examples.get(key, key)} {where}")
     if kind == "exsim":
         hint = _hint_for_dotted_id(path, found) or context["hint"]
@@ -139,8 +182,12 @@ def _dotted(path: KeyPath) -> str:
 def _in_table(path: KeyPath) -> str:
     """Say where in a file a table stands: under [a], under [[a.b]] or inside { } of an entry of a list."""
     names = [str(part) for part in path if isinstance(part, str)]
-    if names[:1] == ["sweep"] and names[1:] in (["vary"], ["correlation"]):
+    if tuple(names) in _LISTS:
         return f"under [[{'.'.join(names)}]]"
+    if tuple(names[:-1]) in _LISTS and names[-1] in _INLINE_TABLES:
+        return f"in {names[-1]} = {{ ... }}"
+    if tuple(names[:-1]) in _LISTS:
+        return f"under [{'.'.join(names)}]"
     if names[:1] != ["protocol"] or len(names) < 2:
         return f"under [{_dotted(path)}]"
     if len(names) == 2:
@@ -172,19 +219,21 @@ def _hint_for_dotted_id(path: KeyPath, found: Any) -> str | None:
     return None
 
 
-def _hint_for_unknown(path: KeyPath) -> str:
-    known = _known_keys(path[:-1])
+def _hint_for_unknown(path: KeyPath, form: type[ConfigSpec]) -> str:
+    known = _known_keys(path[:-1], form)
     key = str(path[-1])
+    if len(path) == 1 and "fit" in known and key in ("output", "sweep"):
+        return "leave it out: a fit looks at the times of its data, and every [[condition]] is solved once"
     if nearest(key, known) is None:
-        for table, keys in _tables(RunSpec):
+        for table, keys in _tables(form):
             if key in keys:
                 return f"it belongs {_in_table(tuple(table.split('.')))}"
     return did_you_mean(key, known)
 
 
-def _known_keys(path: KeyPath) -> list[str]:
+def _known_keys(path: KeyPath, form: type[BaseModel]) -> list[str]:
     """Return the keys of the table at a path of a config; none where it takes any key."""
-    model: type[BaseModel] | None = RunSpec
+    model: type[BaseModel] | None = form
     for part in path:
         if isinstance(part, str) and model is not None:
             model = _fields(model).get(part)

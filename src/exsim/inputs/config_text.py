@@ -1,4 +1,4 @@
-"""RunSpec -> TOML text that reads back as an equal RunSpec; the JSON Schema of a config, for editors."""
+"""A config -> TOML text that reads back as an equal one; the JSON Schema of a config, for editors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import json
 import re
 from typing import Any
 
-from ..spec import RunSpec
+from pydantic import TypeAdapter
+
+from ..fit_spec import FitSpec
+from ..spec import ConfigSpec, RunSpec
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def to_toml(spec: RunSpec) -> str:
-    """Return a config as TOML, defaults written out; reading it gives an equal RunSpec."""
+def to_toml(spec: ConfigSpec) -> str:
+    """Return a config as TOML, defaults written out; reading it gives an equal RunSpec or FitSpec."""
     lines: list[str] = []
     _write_table(lines, (), spec.model_dump(mode="json", by_alias=True, exclude_none=True))
     return "\n".join(lines).strip() + "\n"
@@ -68,7 +71,9 @@ def _value(value: Any) -> str:
 
 def config_schema_text() -> str:
     """Return the JSON Schema of a config, as it stands in schema/exsim.schema.json."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | RunSpec.model_json_schema(
-        by_alias=True
-    )
+    either: TypeAdapter[RunSpec | FitSpec] = TypeAdapter(RunSpec | FitSpec)
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A config of exsim: a run or a sweep, or a fit",
+    } | either.json_schema(by_alias=True)
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

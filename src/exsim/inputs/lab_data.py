@@ -48,6 +48,7 @@ def read_lab_data(
     lognormal: Collection[str] = (),
     typical: Mapping[str, tuple[float, float]] | None = None,
     molar_mass: Mapping[str, float] | None = None,
+    ignore: Collection[str] = (),
 ) -> LabData:
     """Read a table of measurements, one a row, and convert them to the units of the model.
 
@@ -56,7 +57,7 @@ def read_lab_data(
     How the table is written: `sep` between columns (a comma, in a .tsv a tab) and the `decimal` sign;
     `strict` refuses blank values; `clock` is the date and time of time 0 (ISO 8601 with a zone), one or
     by (subject, condition), for times given as such; `plasma_volume` says what its changes are where
-    the cells do not.
+    the cells do not. Rows of the analytes in `ignore` are left out, whatever they hold.
 
     What it is held against: `bouts`, start of the first and end of the last in hours by condition (None
     for none); rows before the first are `baseline`, or refused where nothing there is at rest; the
@@ -82,6 +83,7 @@ def read_lab_data(
         plasma_volume=plasma_volume,
         bouts=bouts,
         molar_masses=molar_mass or {},
+        ignore=frozenset(ignore),
         complaints=complaints,
     )
     rows = _read_rows(reader, parts)
@@ -93,7 +95,9 @@ def read_lab_data(
             complaints.add(line, "value", "there is no measurement", "leave the row out, or unset strict")
     complaints.raise_if_any()
     if not rows:
-        message = "no row holds a measurement" if reader.missing else "the table has a header and no rows"
+        message = "the table has a header and no rows"
+        if reader.missing or reader.ignored:
+            message = "no row holds a measurement"
         raise LabDataError(Problem(message, str(path)))
     warnings += reader.warnings()
     warnings += [*censoring_notes(rows, reader.moved), *value_warnings(rows, typical or {})]

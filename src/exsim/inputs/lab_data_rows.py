@@ -46,11 +46,14 @@ class RowReader:
     bouts: Mapping[str, BoutSpan] | None
     molar_masses: Mapping[str, float]
     complaints: Complaints
+    #: Analytes whose rows are left out.
+    ignore: frozenset[str] = frozenset()
     #: Lines without a measurement, of numbers below their lloq, corrected by plasma volume.
     missing: list[int] = field(default_factory=list)
     moved: list[int] = field(default_factory=list)
     corrected: list[int] = field(default_factory=list)
     uncorrected: list[int] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
     _stripped: int = 0
     _composed: int = 0
     _texts: dict[str, str] = field(default_factory=dict)
@@ -67,6 +70,9 @@ class RowReader:
             self.complaints.add(line, None, message, hint if len(cells) > self.width else None)
             return None
         text = {name: self._cleaned(cells[place]) for name, place in self.columns.items()}
+        if text["analyte"] in self.ignore:
+            self.ignored[text["analyte"]] = self.ignored.get(text["analyte"], 0) + 1
+            return None
         if is_missing(text["value"]):
             self.missing.append(line)
             return None
@@ -204,7 +210,9 @@ class RowReader:
 
     def warnings(self) -> list[str]:
         """Return what was left out, and rows that a correction does not reach."""
-        found = []
+        found = [f"{_count(rows)} of {analyte} left out, as asked" for analyte, rows in self.ignored.items()]
+        unused = sorted(self.ignore - set(self.ignored))
+        found += [f'no row is of "{name}", which is to be ignored' for name in unused]
         if self.missing:
             lines = listed(self.missing)
             found.append(f"{_rows(self.missing)} without a measurement left out ({lines})")
@@ -252,7 +260,11 @@ def _convert(row: Row, unit: Scale) -> None:
 
 
 def _rows(lines: list[int]) -> str:
-    return f"{len(lines):,} row{'s' if len(lines) > 1 else ''}"
+    return _count(len(lines))
+
+
+def _count(rows: int) -> str:
+    return f"{rows:,} row{'s' if rows > 1 else ''}"
 
 
 def _or_nan(value: float | None) -> float:

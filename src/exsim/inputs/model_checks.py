@@ -8,6 +8,7 @@ from ..dosing import convert_dose
 from ..errors import ConfigError, UnitError, did_you_mean
 from ..formula import Expr, names
 from ..model_spec import ModelCard, ModelSpec
+from ..spec import ConfigSpec
 from ..units import Quantity, dimension_words, factor
 from .config_checks import ConfigFindings
 from .config_source import ConfigSource
@@ -28,24 +29,29 @@ def check_against_model(config: LoadedConfig, model: ModelSpec) -> list[str]:
     """
     source = config.source or ConfigSource(str(config.path), config.text, config.sha256)
     found = ConfigFindings(source, warnings=list(config.warnings))
-    card = model.card or ModelCard(title=model.name)
-    _check_parameters(found, config, model, card)
-    _check_subject(found, config, model, card)
-    _check_bouts(found, config, card)
-    _check_inputs(found, config, model, card)
+    check_experiment(found, config.spec, model)
     check_sweep_against_model(found, config, model)
     if found.problems:
         raise ConfigError(sorted(found.problems, key=lambda item: (item.file != source.file, item.line or 0)))
     return found.warnings
 
 
-def _check_parameters(found: ConfigFindings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
+def check_experiment(found: ConfigFindings, spec: ConfigSpec, model: ModelSpec) -> None:
+    """Note what of the parameters, the subject and the protocol of a config does not fit its model."""
+    card = model.card or ModelCard(title=model.name)
+    _check_parameters(found, spec, model, card)
+    _check_subject(found, spec, model, card)
+    _check_bouts(found, spec, card)
+    _check_inputs(found, spec, model, card)
+
+
+def _check_parameters(found: ConfigFindings, spec: ConfigSpec, model: ModelSpec, card: ModelCard) -> None:
     parameters = {item.id: item for item in model.parameters}
     volumes = {state.compartment for state in model.states if state.compartment}
     cards = dict(card.parameters)
-    used = _used_ids(model) | volumes
+    used = used_ids(model) | volumes
     held_by_subject = {target: name for name, target in card.subject}
-    for id, value in config.spec.parameter.items():
+    for id, value in spec.parameter.items():
         path: KeyPath = ("parameter", id)
         parameter = parameters.get(id)
         if parameter is None or parameter.initial is not None:
@@ -63,12 +69,12 @@ def _check_parameters(found: ConfigFindings, config: LoadedConfig, model: ModelS
             limits = f"{bounds[0]:g} to {bounds[1]:g} {parameter.unit}"
             found.warn(f"{_shown(value)} lies outside the bounds that the model gives it ({limits})", path)
         given = held_by_subject.get(id)
-        if given is not None and getattr(config.spec.subject, given, None) is not None:
+        if given is not None and getattr(spec.subject, given, None) is not None:
             found.refuse(f"{id} is set by subject.{given} as well", path, "keep one of them")
 
 
-def _used_ids(model: ModelSpec) -> set[str]:
-    # Ids that an expression refers to. The default bout of a model file is not among its expressions.
+def used_ids(model: ModelSpec) -> set[str]:
+    """Return the ids that an expression of a model refers to; that of its default bout is none of these."""
     trees = [tree for state in model.states for tree in (state.initial, state.rate)]
     trees += [item.value for item in model.assignments]
     trees += [item.initial for item in model.parameters if item.initial is not None]
@@ -116,8 +122,8 @@ def _in_unit(found: ConfigFindings, value: Quantity | float, unit: str, path: Ke
     return None
 
 
-def _check_subject(found: ConfigFindings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
-    subject, properties = config.spec.subject, dict(card.subject)
+def _check_subject(found: ConfigFindings, spec: ConfigSpec, model: ModelSpec, card: ModelCard) -> None:
+    subject, properties = spec.subject, dict(card.subject)
     units = {item.id: item.unit for item in model.parameters}
     for name in ("body_mass", "muscle_glycogen"):
         value = getattr(subject, name)
@@ -136,16 +142,16 @@ def _check_subject(found: ConfigFindings, config: LoadedConfig, model: ModelSpec
             hint = did_you_mean(analyte, list(baselines))
             found.refuse(f'the model "{model.name}" has no resting level of "{analyte}"', path, hint)
             continue
-        if id in config.spec.parameter:
+        if id in spec.parameter:
             found.refuse(f"parameter.{id} sets the same level", path, "keep one of them")
         if id in units:
             _in_unit(found, level, units[id], path)
 
 
-def _check_bouts(found: ConfigFindings, config: LoadedConfig, card: ModelCard) -> None:
+def _check_bouts(found: ConfigFindings, spec: ConfigSpec, card: ModelCard) -> None:
     modalities = [name for name, _ in card.modalities]
     driven = {driver.driver for driver in card.drivers}
-    for index, bout in enumerate(config.spec.protocol.bout):
+    for index, bout in enumerate(spec.protocol.bout):
         path = ("protocol", "bout", index)
         if not driven.intersection(_PROTOCOL_DRIVERS):
             found.refuse("exercise drives nothing in this model", path, "leave the bouts out")
@@ -154,8 +160,8 @@ def _check_bouts(found: ConfigFindings, config: LoadedConfig, card: ModelCard) -
             found.refuse(f'the model knows no exercise "{bout.modality}"', (*path, "modality"), hint)
 
 
-def _check_inputs(found: ConfigFindings, config: LoadedConfig, model: ModelSpec, card: ModelCard) -> None:
-    protocol = config.spec.protocol
+def _check_inputs(found: ConfigFindings, spec: ConfigSpec, model: ModelSpec, card: ModelCard) -> None:
+    protocol = spec.protocol
     units = {item.id: item.unit for item in model.inputs} | {item.id: item.unit for item in model.states}
     infused = {driver.target: driver.input for driver in card.drivers if driver.driver == "infusion"}
     takes_up = any(driver.driver == "carbohydrate" for driver in card.drivers)

@@ -155,7 +155,7 @@ def _check_overlaps(found: ConfigFindings, ranges: _Ranges, spec: RunSpec, bouts
     meeting = (
         _meeting_in_rows(owners, starts, ends)
         if ranges.listed
-        else _meeting_of_ranges(owners, starts[:, 0], ends[:, 0])
+        else meeting_of_ranges(owners, starts[:, 0], ends[:, 0])
     )
     if meeting is not None:
         first, second = sorted((meeting.bout, meeting.other))
@@ -175,7 +175,7 @@ def _windows(spec: RunSpec, bouts: Sequence[_Reach]) -> Iterator[tuple[int, _Hou
 
 
 @dataclass(frozen=True)
-class _Meeting:
+class Meeting:
     """A bout that starts before another one has ended."""
 
     bout: int
@@ -185,21 +185,25 @@ class _Meeting:
     row: int = 0
 
 
-def _meeting_of_ranges(owners: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> _Meeting | None:
+def meeting_of_ranges(owners: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Meeting | None:
+    """Return two bouts of which one may start before the other has ended, or None.
+
+    For each window, (window,): number of its bout, earliest start and latest end in hours.
+    """
     # Repetitions of one bout move together: a window is held against the latest end of other bouts.
     latest: list[tuple[float, int]] = []
     for place in np.argsort(starts, kind="stable"):
         owner = int(owners[place])
         others = [item for item in latest if item[1] != owner]
         if others and starts[place] < others[0][0] - _TOUCHING_H:
-            return _Meeting(owner, others[0][1], float(starts[place]), others[0][0])
+            return Meeting(owner, others[0][1], float(starts[place]), others[0][0])
         # The latest ends of two different bouts are all that a later window can meet.
         mine = max([float(ends[place])] + [end for end, index in latest if index == owner])
         latest = sorted([*others, (mine, owner)], reverse=True)[:2]
     return None
 
 
-def _meeting_in_rows(owners: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> _Meeting | None:
+def _meeting_in_rows(owners: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Meeting | None:
     for begin in range(0, starts.shape[1], _ROWS):
         start, end = starts[:, begin : begin + _ROWS], ends[:, begin : begin + _ROWS]
         order = np.argsort(start, axis=0, kind="stable")
@@ -210,7 +214,7 @@ def _meeting_in_rows(owners: np.ndarray, starts: np.ndarray, ends: np.ndarray) -
             place = int(np.argmax(wrong[:, row]))
             before = int(np.argmax(end[: place + 1, row]))
             bout, other = int(owners[order[place + 1, row]]), int(owners[order[before, row]])
-            return _Meeting(bout, other, float(start[place + 1, row]), float(end[before, row]), begin + row)
+            return Meeting(bout, other, float(start[place + 1, row]), float(end[before, row]), begin + row)
     return None
 
 
