@@ -75,7 +75,8 @@ def place(figure: Figure, left: float, upper: float, width: float, height: float
 def write(figure: Figure, left: float, upper: float, text: str, **look: Any) -> None:
     """Write text that begins so many inches from the upper left corner of the figure."""
     wide, high = (float(size) for size in figure.get_size_inches())
-    figure.text(left / wide, 1 - upper / high, text, **({"va": "top", "parse_math": False} | look))
+    whole: dict[str, Any] = {"va": "top", "parse_math": False} | look
+    figure.text(left / wide, 1 - upper / high, text, **whole)
 
 
 def sheet(heading: Heading, panels: int, columns: int, size: PanelSize) -> tuple[Figure, list[Axes]]:
