@@ -74,7 +74,6 @@ def large_fit():
         level, simulations, observables, (-0.2, 0.5, 1.0, 2.0, 3.43, 5.0, 7.5), sd, 5, lowest
     )
     rows = [row for row in rows if row.time_h <= simulations[row.simulation].spec.output.until.to("h")]
-    rows = [replace(row, quantity="rest") if row.time_h < 0 else row for row in rows]
     last = len(free) - 1
     rows = [
         replace(row, factor=last, batch=0, value=row.value * 1.3) if row.observable == 1 else row
@@ -112,7 +111,7 @@ def large_fit():
 
 #: One row of every kind beside the others, in the unit of its observable or of the quantity.
 EVERY_KIND = (
-    Row(0, 0, 0.0, 1.1, "rest", scale=0.3),
+    Row(0, 0, 0.0, 1.1, scale=0.3),
     Row(0, 0, -1.0, 0.9, "level", scale=0.3),
     Row(0, 0, 3.43, 60.0, "level", scale=0.3),
     Row(0, 0, 2.0, 40.0, "fold", scale=0.4),
@@ -129,9 +128,11 @@ EVERY_KIND = (
 
 
 def fit_of(rows, families=("lognormal", "normal"), name="every_kind", numbers=None, **how):
-    """A fit of these rows: two conditions, an observable of IL-6 for each family."""
+    """A fit of these rows: two conditions, IL-6 and IL-10 with these families of noise."""
     simulations = (simulation("race", "marathon"), simulation("ride", "cycling_60min"))
-    observables = tuple(observable("IL6", family) for family in families)
+    observables = tuple(
+        observable(analyte, family) for analyte, family in zip(("IL6", "IL10"), families, strict=False)
+    )
     free = numbers or (free_number("release_gain"), free_number("scale[a study]", kind="scale"))
     weights = [[1.0, 0.8, *[0.5] * (len(free) - 2)][: len(free)] for _ in observables]
     sd = np.full(len(observables), 0.3)
@@ -146,4 +147,35 @@ def fit_of(rows, families=("lognormal", "normal"), name="every_kind", numbers=No
         sd,
     )
     result = fit.result(**how)
+    return fit.problem, result
+
+
+@cache
+def three_conditions():
+    """Three conditions of different length in one panel; normal and t noise beside log-normal."""
+    simulations = (
+        simulation("race", "marathon"),
+        simulation("ride of an hour", "cycling_60min"),
+        simulation("low glycogen", "knee_two_legs_180min_low_glycogen"),
+    )
+    observables = (observable("IL6"), observable("TNF", "normal"), observable("IL10", "student_t"))
+    sd = np.array([0.3, 0.2, 2.0])
+    rows = measured_rows(level, simulations, observables, (0.0, 1.0, 3.0, 5.0), sd, 2)
+    rows = [replace(row, scale=float(sd[row.observable])) for row in rows]
+    free = (free_number("release_gain"), free_number("CL_IL6"))
+    weights = [[1.0, 0.4], [0.3, 0.2], [0.8, 0.3]]
+    fit = Fit("three_conditions", free, simulations, observables, rows, weights, [3.0, 5.0], sd)
+    result = fit.result()
+    return fit.problem, result
+
+
+@cache
+def many_people():
+    """130 people of one condition: more than a figure can show."""
+    simulations = tuple(simulation(f"S{person:03d}", "cycling_60min") for person in range(130))
+    observables, sd = (observable("IL6"),), np.array([0.3])
+    rows = measured_rows(level, simulations, observables, (0.0, 1.0, 3.0), sd, 8)
+    free = (free_number("release_gain"), free_number("CL_IL6"))
+    fit = Fit("many_people", free, simulations, observables, rows, [[1.0, 0.4]], [1.0, 3.0], sd)
+    result = fit.result()
     return fit.problem, result

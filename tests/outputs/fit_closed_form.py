@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +95,13 @@ def to_value(item, theta):
     return {"linear": lambda x: x, "log": np.exp, "log10": lambda x: 10.0**x}[item.scale](theta)
 
 
+@cache
+def spec_of(config):
+    return read_study(CONFIGS / f"{config}.toml").config.spec
+
+
 def simulation(name, config):
-    return Simulation(name, read_study(CONFIGS / f"{config}.toml").config.spec)
+    return Simulation(name, spec_of(config))
 
 
 def bouts_of(spec):
@@ -151,7 +157,6 @@ class Fit:
             found.append(
                 {
                     "level": at,
-                    "rest": rest,
                     "fold": at / rest,
                     "log2": math.log2(at) + 3.0,
                     "peak_fold": whole.max() / rest,

@@ -131,7 +131,7 @@ def _told(free: Sequence[FreeNumber], vector: np.ndarray, parts: Sequence[int], 
     alike = abs(abs(powers[0]) - abs(powers[1])) < _ALIKE
     if scales == {"linear"}:
         signs = ["" if power > 0 else "-" for power in powers]
-        sizes = ["" if alike else f"{abs(power):.3g} * " for power in powers]
+        sizes = ["" if abs(abs(power) - 1) < _ALIKE else f"{abs(power):.3g} * " for power in powers]
         middle = "-" if signs[1] else "+"
         return f"{signs[0]}{sizes[0]}{names[0]} {middle} {sizes[1]}{names[1]}"
     if alike and powers[0] * powers[1] > 0:

@@ -80,8 +80,8 @@ def on_scale(item: FreeNumber, values: np.ndarray | float) -> np.ndarray:
     x = np.asarray(values, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         if item.scale == "logit":
-            return np.log(x - item.low) - np.log(item.high - x)
-        return x if item.scale == "linear" else np.log(x)
+            return np.asarray(np.log(x - item.low) - np.log(item.high - x))
+        return x if item.scale == "linear" else np.asarray(np.log(x))
 
 
 def set_scale_ticks(axis: Axis, item: FreeNumber, limits: tuple[float, float], most: int = 4) -> None:

@@ -132,7 +132,7 @@ def _caption(
     if left:
         parts.append(f"{left} row{'s are' if left > 1 else ' is'} no point on a curve: see residuals.png")
     if len(shown) < len(panels):
-        parts.append(f"{len(shown)} of {len(panels)} panels, from the best fitted to the worst")
+        parts.append(f"{len(shown)} of {len(panels)} panels, chosen from the best fitted to the worst")
     return parts
 
 
@@ -146,7 +146,7 @@ def _draw_overlaid(
     simulations = sorted({panel.simulation for panel in shown})
     names = [problem.simulations[s].name for s in simulations]
     columns = min(len(kinds), 3)
-    width, height, left, above, below = (3.5 if len(kinds) > 1 else 5.6), 2.7, 0.8, 0.4, 0.65
+    width, height, left, above, below = (3.5 if len(kinds) > 1 else 5.6), 2.7, 0.8, 0.46, 0.65
     right = 0.35 + (0.085 * min(max(map(len, names)), 22) if len(simulations) > 1 else 0.0)
     cell, row = left + width + right, above + height + below
     body = math.ceil(len(kinds) / columns) * row

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...fit_result import FitCurves, FitResult
 
 #: What of a row is a point on a curve; the others are differences between curves, or of a whole one.
-OVER_TIME = ("level", "rest", "fold", "log2")
+OVER_TIME = ("level", "fold", "log2")
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ def points_over(problem: FitProblem, result: FitResult, simulation: int, observa
         low, high = _bar(item, y, float(rows.scale[n])) if measured else (math.nan, math.nan)
         shown = [_over_curve(problem, result, n, value, curve) for value in (y, low, high)]
         if math.isfinite(shown[0]):
-            at_rest = rows.quantity[n] == "rest" or bool(rows.time_h[n] <= 0)
-            found.append((rows.time_h[n], *shown, rows.censoring[n], at_rest))
+            found.append((rows.time_h[n], *shown, rows.censoring[n], rows.time_h[n] <= 0))
     columns = list(zip(*found, strict=True)) or [()] * 6
     times, values, lows, highs = (np.array(column, dtype=float) for column in columns[:4])
     return Points(
@@ -103,11 +102,11 @@ def _over_curve(problem: FitProblem, result: FitResult, n: int, value: float, cu
     in_batch = rows.batch[n] >= 0
     if quantity not in OVER_TIME:
         return math.nan
-    if quantity in ("level", "rest") and not in_batch and rows.factor[n] < 0:
+    if quantity == "level" and not in_batch and rows.factor[n] < 0:
         return value
     if curve is None:
         return math.nan
-    at = float(curve.value[0]) if quantity == "rest" else curve.at(float(rows.time_h[n]))
+    at = curve.at(float(rows.time_h[n]))
     prediction = float(result.prediction[n])
     if quantity == "log2":
         return at * 2.0 ** min(value - prediction, 300.0)

@@ -76,7 +76,7 @@ def _draw(axes: Axes, problem: FitProblem, result: FitResult, profile: Profile, 
     axes.axhline(THRESHOLD, color=style.GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
     if not known.any():
         axes.set_xticks([])
-        axes.text(0.5, 0.5, "every point was lost", transform=axes.transAxes, ha="center", color=style.GREY)
+        axes.text(0.5, 0.2, "every point was lost", transform=axes.transAxes, ha="center", color=style.GREY)
         return
     limits, values = _limits(x[known]), profile.values[known]
     axes.set_xlim(*limits)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 MOST_GROUPS = 12
 #: Residuals farther from zero than this are drawn at the edge.
 _FARTHEST = 6.0
-#: What can be drawn on one axis, and what a row of data is called where it is not a level.
-_AXES = {"level": "level", "rest": "level", "log2": "log2", "time_of_peak": "time_of_peak"}
+#: What has an axis of its own, what shares one, and what a row of data is called where it is not a level.
+_APART = ("level", "log2", "time_of_peak")
 _RELATIVE = "relative"
 _NAMES = {
     "fold": "fold over rest",
@@ -81,8 +81,9 @@ def residuals_figure(problem: FitProblem, result: FitResult, title: str = "") ->
             say(place(figure, left, top, 3 * width, height), "no measurement is left to compare with")
         for number, group in enumerate(shown):
             upper = top + number * row
-            write(figure, 0.12, upper + 0.08, group.name, fontsize=10.5, weight="bold")
-            beside = 0.35 + 0.09 * len(group.name)
+            name = middle_cut(group.name, 70)
+            write(figure, 0.12, upper + 0.08, name, fontsize=10.5, weight="bold")
+            beside = 0.35 + 0.098 * len(name)
             write(
                 figure, beside, upper + 0.09, _count(result, problem, group), fontsize=9.5, color=style.GREY
             )
@@ -96,7 +97,8 @@ def _groups(problem: FitProblem) -> list[_Group]:
     rows, units = problem.rows, row_units(problem)
     found: dict[tuple[int, str], list[int]] = {}
     for n, quantity in enumerate(rows.quantity):
-        found.setdefault((int(rows.observable[n]), _AXES.get(quantity, _RELATIVE)), []).append(n)
+        kind = quantity if quantity in _APART else _RELATIVE
+        found.setdefault((int(rows.observable[n]), kind), []).append(n)
     groups = []
     for observable, kind in sorted(found, key=lambda key: (key[0], _ORDER.index(key[1]))):
         members = found[observable, kind]
@@ -234,10 +236,18 @@ def _draw_residuals(axes: Axes, x: np.ndarray, residual: np.ndarray) -> None:
     known = np.abs(residual[np.isfinite(residual)])
     reach = min(max(3.0, 1.1 * float(known.max(initial=0.0))), _FARTHEST)
     axes.set_ylim(-reach, reach)
+    axes.set_yticks(_steps(reach))
     axes.axhline(0.0, color=style.GREY, lw=0.9, zorder=1)
     for level in (-2.0, 2.0):
         axes.axhline(level, color=style.GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
     axes.set_ylabel("residual")
+
+
+def _steps(reach: float) -> list[int]:
+    # Ticks of an axis of residuals: whole numbers, 0 and 2 among them.
+    step = 1 if reach < 3.5 else 2
+    last = int(reach) // step * step
+    return list(range(-last, last + 1, step))
 
 
 def _set_x(axes: Axes, values: Sequence[np.ndarray], log: bool) -> None:
@@ -286,6 +296,8 @@ def _draw_quantiles(axes: Axes, residual: np.ndarray, item: Observable) -> None:
     axes.plot(expected, shown, clip_on=False, zorder=3, **look)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
+    axes.set_xticks(_steps(reach))
+    axes.set_yticks(_steps(reach))
     name = {"laplace": "Laplace", "student_t": "t"}.get(item.family, "normal")
     axes.set_xlabel(f"quantile of the noise ({name})")
     axes.set_ylabel("residual")

@@ -69,7 +69,7 @@ def _set_axes(axes: Axes, ended: list[FitStart], failed: list[FitStart], result:
     style.set_ticks(axes.yaxis, [0.0, AGREE, *ticks[2 :: max(1, len(ticks) // 7)]])
     count = len(ended) + len(failed)
     axes.set_xlim(0.4, count + 0.6)
-    ticks_x = [t for t in style.linear_ticks((1.0, max(count, 2)), 8) if t == int(t) and t <= count]
+    ticks_x = [t for t in style.linear_ticks((1.0, float(max(count, 2))), 8) if t == int(t) and t <= count]
     style.set_ticks(axes.xaxis, sorted({1.0, *(t for t in ticks_x if t > 1)}))
     axes.set_xlabel("starts, the best first")
     axes.set_ylabel("below the best log density")
