@@ -1,4 +1,4 @@
-"""trajectory.nc: a run as NetCDF, opened by xarray, R, MATLAB and Panoply alike."""
+"""trajectory.nc and fit.nc: a run as NetCDF, opened by xarray, R, MATLAB and Panoply alike."""
 
 from __future__ import annotations
 
@@ -25,3 +25,7 @@ def read_trajectory(path: Path) -> xr.Dataset:
 
     # Times are hours as numbers, not dates.
     return xr.load_dataset(path, engine="h5netcdf", decode_times=False)
+
+
+#: A fit (`exsim.fit_datasets.fit_dataset`) is stored and read in the same way.
+write_fit, read_fit = write_trajectory, read_trajectory

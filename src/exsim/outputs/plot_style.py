@@ -179,12 +179,12 @@ def time_scale(until_h: float) -> tuple[float, str]:
     return (24.0, "time (days)") if until_h > DAYS_FROM_H else (1.0, "time (h)")
 
 
-def set_time_axis(axes: Axes, first_h: float, last_h: float) -> None:
-    """Give the x axis ticks at round hours, or at days for what lasts longer than three."""
+def set_time_axis(axes: Axes, first_h: float, last_h: float, most: int = 9) -> None:
+    """Give the x axis at most about `most` ticks: round hours, or days for what lasts longer than three."""
     hours_per_unit, label = time_scale(last_h)
     last = last_h / hours_per_unit
     steps = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 6, 12, 24) if hours_per_unit == 1 else (1, 2, 7, 14, 28)
-    step = next((s for s in steps if last / s <= 9), last / 8)
+    step = next((s for s in steps if last / s <= most), last / (most - 1))
     first = first_h / hours_per_unit
     ticks = np.arange(math.ceil(first / step), math.floor(last / step + 1e-9) + 1) * step
     axes.set_xlim(first, last if last > first else first + 1.0)
@@ -243,9 +243,13 @@ def label_line_ends(axes: Axes, ends: Sequence[tuple[str, float, dict[str, Any]]
     leader to the line's end; names longer than `longest` characters are cut.
     """
     gap = 0.055
-    kept = [end for end in ends if math.isfinite(end[1]) and end[1] > 0]
-    low, high = axes.get_ylim()
-    heights = [min(max(math.log(value / low) / math.log(high / low), 0.0), 1.0) for _, value, _ in kept]
+    log, (low, high) = axes.get_yscale() == "log", axes.get_ylim()
+    kept = [end for end in ends if math.isfinite(end[1]) and (end[1] > 0 or not log)]
+    shares = [
+        math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
+        for _, value, _ in kept
+    ]
+    heights = [min(max(share, 0.0), 1.0) for share in shares]
     for (name, _, look), height, placed in zip(kept, heights, spread(heights, gap, 0.01, 0.99), strict=True):
         axes.plot(
             [1.0, 1.025, 1.035],

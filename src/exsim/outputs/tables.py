@@ -19,13 +19,16 @@ def summary_csv(table: pd.DataFrame) -> bytes:
     return csv_bytes(list(table.columns), table.itertuples(index=False, name=None))
 
 
-def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return rows as CSV. Numbers keep ten digits; labels that look like formulas get an apostrophe."""
-    lines = [",".join(_cell(value) for value in row) for row in (columns, *rows)]
+def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[Any]], infinities: bool = False) -> bytes:
+    """Return rows as CSV. Numbers keep ten digits; labels that look like formulas get an apostrophe.
+
+    NaN is an empty cell. So is what is infinite, unless `infinities`: then it is inf or -inf.
+    """
+    lines = [",".join(_cell(value, infinities) for value in row) for row in (columns, *rows)]
     return ("\n".join(lines) + "\n").encode("utf-8")
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, infinities: bool) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -35,7 +38,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     number = float(value)
-    return f"{number:.10g}" if math.isfinite(number) else ""
+    shown = math.isfinite(number) or (infinities and not math.isnan(number))
+    return f"{number:.10g}" if shown else ""
 
 
 def _label(text: str) -> str:

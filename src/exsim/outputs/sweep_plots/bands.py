@@ -10,7 +10,8 @@ from ...run_labels import boluses, bouts, infusions
 from ...sensitivity import pooled_quantiles
 from ...sweep_labels import design, draw_count, varied
 from .. import plot_style as style
-from .frames import MOST_PANELS, PanelSize, cut, say, set_title, sheet
+from ..plot_sheet import PanelSize, cut, say, set_title
+from .frames import MOST_PANELS, sheet
 
 if TYPE_CHECKING:
     import xarray as xr

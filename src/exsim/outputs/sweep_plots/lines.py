@@ -8,21 +8,9 @@ import numpy as np
 
 from ...sweep_labels import VariedTarget, done_draws, read_draws
 from .. import plot_style as style
+from ..plot_sheet import PanelSize, cut, note, set_title, with_unit
 from .cells import Axis, Gathered, gather, runs, spreads_by_factors, unique_axis
-from .frames import (
-    FAILED,
-    GAP,
-    UNDEFINED,
-    PanelSize,
-    cut,
-    draws_text,
-    note,
-    set_title,
-    set_varied_axis,
-    sheet,
-    shown_metrics,
-    with_unit,
-)
+from .frames import FAILED, GAP, UNDEFINED, draws_text, set_varied_axis, sheet, shown_metrics
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,23 +14,18 @@ from matplotlib.colors import LogNorm, Normalize
 from ...sensitivity import importance
 from ...sweep_labels import Metric, VariedTarget, done_draws, made_rows, read_draws, varied
 from .. import plot_style as style
+from ..plot_sheet import PanelSize, cut, note, say, set_title, with_unit
 from .cells import LEAST_IN_CELL, Axis, Gathered, binned_axis, bins_for, gather, runs, trimmed, unique_axis
 from .frames import (
     FAILED,
     GAP,
     UNDEFINED,
-    PanelSize,
     colour_bar_axes,
-    cut,
     draws_text,
-    note,
     nothing_to_show,
-    say,
-    set_title,
     set_varied_axis,
     sheet,
     shown_metrics,
-    with_unit,
 )
 from .lines import draw_lines
 

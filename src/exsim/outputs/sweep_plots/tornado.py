@@ -11,7 +11,8 @@ import numpy as np
 from ...sensitivity import FIRST_ORDER, LEAST_BLOCKS, PARTIAL_RANK, SPEARMAN, TOTAL, sensitivity_table
 from ...sweep_labels import VariedTarget, varied
 from .. import plot_style as style
-from .frames import PanelSize, draws_text, nothing_to_show, say, set_title, sheet, shown_metrics
+from ..plot_sheet import PanelSize, say, set_title
+from .frames import draws_text, nothing_to_show, sheet, shown_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
