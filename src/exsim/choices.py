@@ -15,3 +15,7 @@ SCALES: tuple[ScaleName, ...] = get_args(ScaleName)
 #: How a batch (plate, kit, lab) of relative data lies to the prediction: see `exsim.batch_scales`.
 BatchMode = Literal["factor", "offset", "factor and offset"]
 BATCH_MODES: tuple[BatchMode, ...] = get_args(BatchMode)
+
+#: How the highest density is searched for: see `exsim.fitting.searching`. `hybrid` screens twice as many
+#: vectors and climbs from the best half of them by `gauss_newton`.
+Optimiser = Literal["hybrid", "gauss_newton", "lbfgs", "adam"]

@@ -9,6 +9,7 @@ ExsimError
 │   └── UnitError
 ├── RefusedError(problems)         exit 4: a construct that exsim does not do, by name
 ├── SolveError(status, time_h)     exit 5: the integration did not reach the end
+├── InferenceError                 exit 5: no vector at which a fit could begin
 └── OutputError                    exit 6: storage or device
 """
 
@@ -103,6 +104,12 @@ class SolveError(ExsimError):
         super().__init__(message)
         self.status = status
         self.time_h = time_h
+
+
+class InferenceError(ExsimError):
+    """A fit or a sampler could not begin: there is no vector at which the density is a number."""
+
+    exit_code = 5
 
 
 class OutputError(ExsimError):

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from .choices import BatchMode, Family, ScaleName
+from .choices import BatchMode, Family, Optimiser, ScaleName
 from .formula import Expr
 from .marginals import Marginal
 from .model_spec import ModelSpec
@@ -138,3 +138,19 @@ class FitProblem:
     atol: float = 1e-9
     method: Literal["tsit5", "rodas"] = "tsit5"
     max_steps: int = 100_000
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a problem is fitted."""
+
+    starts: int = 64
+    optimiser: Optimiser = "hybrid"
+    #: Steps of each start at most.
+    iterations: int = 200
+    #: Wall time for the search and the profiles; None for no end.
+    budget_s: float | None = None
+    seed: int = 0
+    draw_starts: Literal["latin-hypercube", "prior"] = "latin-hypercube"
+    #: Places of the free numbers that are profiled.
+    profiled: tuple[int, ...] = ()

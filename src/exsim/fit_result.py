@@ -1,4 +1,4 @@
-"""What a fit found, as plain values: starts, the best of them, profiles, and what the data can tell. No JAX."""
+"""What a fit found, as plain values: starts, the best of them, profiles, what the data can tell. No JAX."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class FitStart:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """The highest log posterior density for fixed values of one parameter: Raue 2009, doi:10.1093/bioinformatics/btp358."""
+    """The highest log posterior density for fixed values of one parameter.
+
+    Raue et al. (2009), doi:10.1093/bioinformatics/btp358.
+    """
 
     parameter: int
     #: Values in its unit, ascending, with the optimum among them; NaN density where a point was lost.
@@ -73,7 +76,7 @@ class Direction:
 class FitCurves:
     """What the best fit says over time, with the band that the uncertainty of the parameters makes of it.
 
-    In the unit of each observable; `lower` and `upper` hold the central 95 %, NaN where there is no covariance.
+    In the unit of each observable; `lower` and `upper` hold the central 95 %, NaN without a covariance.
     """
 
     simulations: tuple[str, ...]
@@ -100,6 +103,8 @@ class FitResult:
     agreeing: int
     estimates: tuple[Estimate, ...]
     directions: tuple[Direction, ...]
+    #: What the data tell of the numbers of flat directions: "release_gain * active_muscle".
+    told: tuple[str, ...]
     profiles: tuple[Profile, ...]
     #: Of the rows of the data, at the best: prediction, residual in units of the noise, log density.
     prediction: Float[np.ndarray, "row"]

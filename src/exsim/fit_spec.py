@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from .choices import BatchMode, Family, ScaleName
+from .choices import BatchMode, Family, Optimiser, ScaleName
 from .errors import nearest
 from .fields import (
     Duration,
@@ -34,7 +34,6 @@ from .spec import ConfigSpec, SubjectSpec
 from .sweep_spec import TargetPath, Value, read_target, read_value
 from .units import Quantity
 
-Optimiser = Literal["adam", "lbfgs", "gauss_newton", "hybrid"]
 PriorName = Literal["normal", "lognormal", "uniform", "loguniform", "none"]
 
 #: Top-level tables of which any makes a config one for a fit.

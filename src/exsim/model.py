@@ -125,7 +125,7 @@ class Model:
         at_start = self.start(xp, parameters, [0.0] * len(self.input_ids))
         return tuple(at_start.named(id) for id in self.state_ids)
 
-    def _at(
+    def observer(
         self,
         xp: ModuleType,
         time: Value,
@@ -133,6 +133,7 @@ class Model:
         states: Sequence[Value],
         constants: Mapping[str, Value],
     ) -> Evaluator:
+        """Return the evaluator of any formula at a time of a solve."""
         values = dict(constants)
         values |= dict(zip(self.input_ids, inputs, strict=True))
         values |= dict(zip(self.state_ids, states, strict=True))
@@ -147,7 +148,7 @@ class Model:
         constants: Mapping[str, Value],
     ) -> tuple[Value, ...]:
         """Return d(state)/dt, per model time unit, in the order of `state_ids`."""
-        evaluate = self._at(xp, time, inputs, states, constants)
+        evaluate = self.observer(xp, time, inputs, states, constants)
         return tuple(evaluate(tree) for tree in self._prepared[0])
 
     def computed(
@@ -159,7 +160,7 @@ class Model:
         constants: Mapping[str, Value],
     ) -> dict[str, Value]:
         """Return the quantities that rules compute, by id."""
-        evaluate = self._at(xp, time, inputs, states, constants)
+        evaluate = self.observer(xp, time, inputs, states, constants)
         return {item.id: evaluate.named(item.id) for item in self.spec.assignments}
 
     def assigned(
@@ -172,7 +173,7 @@ class Model:
         constants: Mapping[str, Value],
     ) -> tuple[Value, ...]:
         """Return the states after event number `event`, from those before it."""
-        evaluate = self._at(xp, time, inputs, states, constants)
+        evaluate = self.observer(xp, time, inputs, states, constants)
         new = {id: evaluate(tree) for id, tree in self.spec.events[event].assignments}
         return tuple(new.get(id, old) for id, old in zip(self.state_ids, states, strict=True))
 

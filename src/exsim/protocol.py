@@ -7,6 +7,7 @@ edges in time, the value of every input between them, and what jumps at each edg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -121,6 +122,8 @@ class Schedule(eqx.Module):
     doses: dict[str, PerSegment]
     #: Number of the event at the start of the segment, -1 for none.
     event: Int[Array, "segment *lane"]
+    #: Which edge each mark is; an edge where a state jumps at that time comes before it.
+    marks: Int[Array, "mark *lane"]
 
     @property
     def segments(self) -> int:
@@ -163,9 +166,15 @@ class Schedule(eqx.Module):
 
 
 def build_schedule(
-    model: Model, protocol: Protocol, constants: dict[str, Array], until_h: Scalar
+    model: Model,
+    protocol: Protocol,
+    constants: dict[str, Array],
+    until_h: Scalar,
+    marks_h: Sequence[PerLane] = (),
 ) -> Schedule:
     """Lay the protocol, the model's own events and its switches on one sorted line of edges.
+
+    `marks_h` are times, in hours, that become edges too, so that the integration lands on them.
 
     Times may be traced: the number of edges follows from the structure of the protocol alone,
     and a segment between edges that coincide has length 0. What lies beyond the simulation is
@@ -182,6 +191,8 @@ def build_schedule(
     hours = [*starts, *stops, *bolus_times]
     times = [jnp.zeros_like(last), *(jnp.asarray(t) * per_hour for t in hours)]
     times += [jnp.asarray(t, last.dtype) for t in (*event_times, *switch_times)]
+    first_mark = len(times)
+    times += [jnp.asarray(t) * per_hour for t in marks_h]
     times.append(last)
     raw = jnp.stack(jnp.broadcast_arrays(*(t.astype(last.dtype) for t in times)))
     inside = jnp.clip(raw, 0.0, last)
@@ -198,7 +209,9 @@ def build_schedule(
     event = jnp.full(starting.shape, -1)
     for number, fires in enumerate(_firing(model, raw, first_event, last)):
         event = jnp.where((starting == first_event + number) & fires, number, event)
-    return Schedule(edges, tuple(inputs), _doses(protocol, raw, first_bolus, starting, mass), event)
+    doses = _doses(protocol, raw, first_bolus, starting, mass)
+    marks = jnp.argsort(order, axis=0)[first_mark:-1]
+    return Schedule(edges, tuple(inputs), doses, event, marks)
 
 
 def _body_mass_kg(model: Model, constants: dict[str, Array]) -> PerLane:

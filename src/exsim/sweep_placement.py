@@ -26,7 +26,7 @@ Parameters = Float[np.ndarray, "parameter draw"]
 @dataclass(frozen=True)
 class _Drawn:
     # Values of the varied keys of one entry of the protocol, and the unit of each.
-    values: dict[str, np.ndarray]
+    values: dict[str, PerLane]
     units: dict[str, str]
     after_end: dict[str, bool]
 
@@ -44,22 +44,36 @@ def place_draws(
     nominal = parameter_values(spec, model)
     parameters = np.repeat(nominal[:, None], len(values), axis=1)
     rows: list[Any] = list(nominal)
-    entries: dict[tuple[str, int], _Drawn] = {}
-    for target, column in zip(targets, np.ascontiguousarray(values.T), strict=True):
+    columns = np.ascontiguousarray(values.T)
+    for target, column in zip(targets, columns, strict=True):
         id = parameter_of(target.path, model.spec)
         if id is not None:
             row = model.parameter_ids.index(id)
             parameters[row], rows[row] = column, column
+    return parameters, place_protocol(model, spec, targets, list(columns), rows)
+
+
+def place_protocol(
+    model: Model, spec: RunSpec, targets: Sequence[Target], columns: Sequence[PerLane], rows: Sequence[Any]
+) -> Protocol:
+    """Return the protocol of `place_draws`; the column of each target may be traced.
+
+    `rows` are the parameters of the model, each one number or one a draw. Targets that are not of the
+    protocol are passed over.
+    """
+    entries: dict[tuple[str, int], _Drawn] = {}
+    for target, column in zip(targets, columns, strict=True):
+        if parameter_of(target.path, model.spec) is not None:
             continue
         place = (target.path.kind, target.path.index)
         entry = entries.setdefault(place, _Drawn({}, {}, {}))
         entry.values[target.path.key] = column
         entry.units[target.path.key] = target.unit
         entry.after_end[target.path.key] = target.after_end
-    return parameters, _placed(model, spec, entries, _body_mass_kg(model, rows))
+    return _placed(model, spec, entries, _body_mass_kg(model, rows))
 
 
-def _body_mass_kg(model: Model, rows: list[Any]) -> PerLane:
+def _body_mass_kg(model: Model, rows: Sequence[Any]) -> PerLane:
     subject = {} if model.spec.card is None else dict(model.spec.card.subject)
     if "body_mass" not in subject:
         return np.float64(np.nan)
@@ -146,3 +160,21 @@ def _dose(drawn: _Drawn, key: str, nominal: PerLane, power: int, unit: str) -> t
 
 def _per_subject(amount: PerLane, power: int, mass_kg: PerLane) -> PerLane:
     return amount if power == 0 else amount * mass_kg**power
+
+
+def driven_inputs(model: Model, protocol: Protocol, targets: Sequence[Target] = ()) -> frozenset[str]:
+    """Return the ids of the inputs that a protocol drives, or may once its `targets` take other values."""
+    card = model.spec.card
+    varied = {(target.path.index, target.path.key) for target in targets if target.path.kind == "bout"}
+
+    def drives(driver: str) -> bool:
+        return any(
+            bool(np.any(np.asarray(bout.levels.get(driver, 0.0)) != 0.0))
+            or (index, driver) in varied
+            or (driver == "whole_body_intensity" and (index, "intensity") in varied)
+            for index, bout in enumerate(protocol.bouts)
+        )
+
+    drivers = [] if card is None else [item for item in card.drivers if not item.target]
+    by_bouts = {item.input for item in drivers if drives(item.driver)}
+    return frozenset(by_bouts | {item.input for item in protocol.infusions})

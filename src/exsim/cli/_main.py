@@ -75,6 +75,22 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
     sweep.set_defaults(body=_sweep)
 
+    fit = commands.add_parser("fit", help="parameters from lab data, and what the data can tell")
+    fit.add_argument("config", type=Path, help="configuration of a fit (TOML)")
+    fit.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<config name>)")
+    fit.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="replace a value of the config, e.g. fit.starts=8",
+    )
+    fit.add_argument("--resume", action="store_true", help="go on with a fit that was stopped")
+    fit.add_argument("--overwrite", action="store_true", help="replace an earlier fit")
+    fit.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    fit.set_defaults(body=_fit)
+
     check = commands.add_parser("check", help="read configs, models and data and list every problem")
     check.add_argument("file", nargs="+", type=Path)
     check.add_argument(
@@ -95,10 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="versions, devices, float64, caches")
     doctor.set_defaults(body=_doctor)
 
-    for command in (simulate, sweep, check, models, validate, doctor):
+    for command in (simulate, sweep, fit, check, models, validate, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
-    for command in (simulate, sweep, check, validate):
+    for command in (simulate, sweep, fit, check, validate):
         command.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return parser
 
@@ -113,6 +129,12 @@ def _sweep(arguments: argparse.Namespace) -> int:
     from .sweep import sweep
 
     return sweep(arguments)
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    from .fit import fit
+
+    return fit(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:

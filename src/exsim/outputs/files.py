@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,20 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RECORD_LIMIT_BYTES = 100_000_000
 
 
-def prepare_run_folder(folder: Path, overwrite: bool = False, needed_bytes: int = 0) -> None:
+def prepare_run_folder(
+    folder: Path, overwrite: bool = False, needed_bytes: int = 0, keep: Collection[str] = ()
+) -> None:
     """Make sure, before anything is computed, that a run can be written to `folder`.
 
-    Creates the folder, removes what an interrupted run left under temporary names, and proves by
-    a file that it can be written to. Raises InputError where something stands there that exsim
-    must not touch (a link, a file, a device, another program's folder) or a run and not
-    `overwrite`; OutputError where the disk is full or the folder cannot be written.
+    Files named in `keep` may stand there, and stay. Creates the folder, removes what an interrupted run left
+    under temporary names, and proves by a file that it can be written to. Raises InputError where something
+    stands there that exsim must not touch (a link, a file, a device, another program's folder) or a run and
+    not `overwrite`; OutputError where the disk is full or the folder cannot be written.
     """
     refuse_what_is_not_a_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _refuse_what_must_stay(folder, overwrite)
+        _refuse_what_must_stay(folder, overwrite, keep)
         for leftover in folder.glob(f"*{PARTIAL}"):
             leftover.unlink()
         _prove_writable(folder)
@@ -183,7 +185,7 @@ def refuse_what_is_not_a_folder(folder: Path) -> None:
         )
 
 
-def _refuse_what_must_stay(folder: Path, overwrite: bool) -> None:
+def _refuse_what_must_stay(folder: Path, overwrite: bool, keep: Collection[str]) -> None:
     if read_record(folder) is not None:
         if overwrite:
             return
@@ -195,7 +197,8 @@ def _refuse_what_must_stay(folder: Path, overwrite: bool) -> None:
             )
         )
     _remove_interrupted_run(folder)
-    held = sorted(entry.name for entry in folder.iterdir() if not entry.name.endswith(PARTIAL))
+    names = {entry.name for entry in folder.iterdir() if not entry.name.endswith(PARTIAL)}
+    held = sorted(names - set(keep))
     if held:
         raise InputError(
             Problem(

@@ -20,7 +20,7 @@ from ..pruning import prune_model
 from ..spec import RunSpec
 from ..summaries import falls
 from ..sweep_metrics import Metric, read_metric
-from ..sweep_placement import place_draws
+from ..sweep_placement import driven_inputs, place_draws
 from ..sweep_spec import SweepSpec
 from ..sweep_targets import Analyte, Target, analytes, resolve_targets
 from ..sweep_terms import parameter_of
@@ -194,26 +194,12 @@ def _pruned(
     spec: RunSpec, model: Model, targets: tuple[Target, ...], observed: tuple[str, ...], rows: list[int]
 ) -> Model:
     protocol = compile_protocol(spec, model)
-    card = model.spec.card
-    drivers = [] if card is None else [d for d in card.drivers if not d.target]
-    varied = {(target.path.index, target.path.key) for target in targets if target.path.kind == "bout"}
-
-    def drives(driver: str) -> bool:
-        return any(
-            bout.levels.get(driver, 0.0) != 0.0
-            or (index, driver) in varied
-            or (driver == "whole_body_intensity" and (index, "intensity") in varied)
-            for index, bout in enumerate(protocol.bouts)
-        )
-
-    driven = {item.input for item in drivers if drives(item.driver)}
-    driven |= {item.input for item in protocol.infusions}
     nominal = parameter_values(spec, model)
     return compile_model(
         prune_model(
             model.spec,
             wanted=observed,
-            driven=driven,
+            driven=driven_inputs(model, protocol, targets),
             changed=[model.parameter_ids[row] for row in rows],
             dosed=[bolus.state for bolus in protocol.boluses],
             values={

@@ -1,0 +1,176 @@
+"""The log posterior density of a fit, for many vectors at once: what optimisers and profiles ask."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..fit_problem import FitProblem
+from ..integrating import Status
+from ..jax_setup import jax
+from ..marginals import Marginal
+from ..priors import prior_information
+from ..scales import Scales
+from ..sweep_terms import parameter_of
+from .bundling import Bundled, Plan, plan_features
+from .features import solve_features
+from .likelihood import Rows, Rowwise, expand, look_at_rows, rows_of
+
+#: Lanes that one call solves side by side: fewer waste the overhead of a step, more wait for each other.
+LANES_TOGETHER = 32
+
+Vectors = Float[np.ndarray, "vector parameter"]
+
+
+@dataclass(frozen=True, eq=False)
+class Expanded:
+    """The log posterior density about some vectors, on the estimation scale, as host arrays."""
+
+    value: Float[np.ndarray, "vector"]
+    likelihood: Float[np.ndarray, "vector"]
+    gradient: Float[np.ndarray, "vector parameter"]
+    curvature: Float[np.ndarray, "vector parameter parameter"]
+    #: The worst `Status` of the solves of each vector.
+    status: Int[np.ndarray, "vector"]
+
+    def __getitem__(self, which: Any) -> Expanded:
+        return Expanded(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """One scalar from one vector: the free numbers on their estimation scales, in their order."""
+
+    problem: FitProblem
+
+    @cached_property
+    def scales(self) -> Scales:
+        """Scales and bounds of the free numbers."""
+        free = self.problem.free
+        return Scales(
+            tuple(item.name for item in free),
+            tuple(item.scale for item in free),
+            tuple(item.low for item in free),
+            tuple(item.high for item in free),
+        )
+
+    @cached_property
+    def priors(self) -> tuple[Marginal | None, ...]:
+        """Priors of the free numbers."""
+        return tuple(item.prior for item in self.problem.free)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What is solved."""
+        return plan_features(self.problem)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows of the data."""
+        return rows_of(self.problem, self.plan)
+
+    @cached_property
+    def together(self) -> int:
+        """How many vectors one call takes."""
+        most = max((len(item.simulations) for item in self.plan.bundles), default=1)
+        return max(1, LANES_TOGETHER // most)
+
+    def expand(self, vectors: Vectors) -> Expanded:
+        """Return the log posterior density about vectors, in parts of fixed size by a thread a core.
+
+        What a vector gives depends on those beside it in its part in the last digits alone, and on nothing
+        else.
+        """
+        size = self.together
+        parts = [vectors[begin : begin + size] for begin in range(0, len(vectors), size)]
+        if len(parts) == 1:
+            return self._expand_part(parts[0])
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            found = list(pool.map(self._expand_part, parts))
+        return Expanded(
+            *(
+                np.concatenate([getattr(part, name) for part in found])
+                for name in Expanded.__dataclass_fields__
+            )
+        )
+
+    def _expand_part(self, part: Vectors) -> Expanded:
+        count = len(part)
+        theta = np.concatenate([part, np.repeat(part[-1:], self.together - count, axis=0)])
+        with jax.enable_x64(True):
+            features, slopes, status = self._solve(theta)
+            found = expand(self.scales, self.priors, self.rows, features, slopes, theta)
+            value, likelihood, gradient, curvature = (
+                np.array(item)[:count]
+                for item in (found.value, found.likelihood, found.gradient, found.curvature)
+            )
+        lost = status[:count] != Status.DONE
+        value[lost] = likelihood[lost] = -np.inf
+        gradient[lost] = curvature[lost] = 0.0
+        return Expanded(value, likelihood, gradient, curvature, status[:count])
+
+    def look(self, vector: Float[np.ndarray, "parameter"]) -> Rowwise:
+        """Return what the data say row by row for one vector."""
+        with jax.enable_x64(True):
+            features, _, _ = self._solve(np.repeat(vector[None], self.together, axis=0))
+            return jax.tree.map(
+                np.asarray, look_at_rows(self.scales, self.priors, self.rows, features[0], vector)
+            )
+
+    def prior_information(self, vector: Float[np.ndarray, "parameter"]) -> Array:
+        """Return minus the second derivatives of the log prior."""
+        return prior_information(vector, self.scales, self.priors)
+
+    def _solve(self, theta: Vectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        # Features (vector, feature), their slopes (vector, feature, parameter), worst status (vector,).
+        x, dx = self.values(theta)
+        count = len(self.plan.simulation)
+        features = np.zeros((len(theta), count))
+        slopes = np.zeros((len(theta), count, theta.shape[1]))
+        status = np.zeros(len(theta), dtype=np.int64)
+        for item in self.plan.bundles:
+            values, places = self.quantities(item, x)
+            found = solve_features(item.bundle, item.numbers, values)
+            features[:, item.features] = found.values
+            # Each target of a simulation is one free number, or none.
+            free = places[:, np.asarray(item.numbers.simulation)]
+            target, feature = np.nonzero(free >= 0)
+            free = free[target, feature]
+            own = np.asarray(found.slopes)[target, :, feature].T
+            slopes[:, item.features[feature], free] = own * dx[:, free]
+            status = np.maximum(status, np.asarray(found.status).max(axis=1))
+        return features, slopes, status
+
+    def values(self, theta: Vectors) -> tuple[Vectors, Vectors]:
+        """Return the free numbers in their units, and their derivatives by the estimation scale."""
+        x, log_slope = _unscaled(self.scales, theta)
+        return np.asarray(x), np.exp(np.asarray(log_slope))
+
+    def quantities(self, item: Bundled, x: Vectors) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values of the targets of a bundle, (target, vector, simulation), and whose they are.
+
+        That is the place of the free number of each (target, simulation), -1 where the config's value stays.
+        """
+        placed = [self.problem.placed[number] for number in item.targets]
+        shape = len(placed), len(item.simulations)
+        places = np.array([[one.free[s] for s in item.simulations] for one in placed], dtype=np.int64)
+        places, nominal = places.reshape(shape), np.empty(shape)
+        for number, one in enumerate(placed):
+            id = parameter_of(one.target.path, self.problem.model)
+            parameters = item.bundle.model.parameter_ids
+            own = one.target.nominal if id is None else item.numbers.nominal[parameters.index(id)]
+            nominal[number] = own
+        values = np.where(places[:, None] >= 0, x[:, places].transpose(1, 0, 2), nominal[:, None])
+        return values, places
+
+
+@partial(jax.jit, static_argnums=0)
+def _unscaled(scales: Scales, theta: Float[Array, "vector parameter"]) -> tuple[Array, Array]:
+    # Values in their units, and the logarithm of their derivative.
+    return jax.vmap(scales.values)(theta), jax.vmap(scales.log_jacobian)(theta)

@@ -1,0 +1,397 @@
+"""fit(problem, settings) -> FitResult: search from many starts, look around the best, judge the data."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, cast, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from ..errors import InferenceError
+from ..fit_problem import FitProblem, SearchSettings
+from ..fit_result import Estimate, FitResult, FitStart, Profile, Verdict
+from ..integrating import STATUS_TEXT, Status
+from ..jax_setup import jax
+from ..priors import draw_starts
+from . import searching
+from .curves import fit_curves
+from .identifiability import Information, agree, covariance, criteria, observed_information, read_information
+from .objective import Expanded, Objective, Vectors
+from .profiling import Walk, interval_end, profile
+from .searching import Box, Search
+
+#: Vectors that are screened for each start of a hybrid fit.
+SCREENED = 2
+#: Density by which a profile may pass the best before the search goes on from there.
+_HIGHER = 0.05
+#: Share of the natural size of a slope by which gradient and differences may differ.
+_GRADIENT_TOLERANCE = 1e-3
+
+#: What is told while a fit runs: a stage, how much of it is done, of how much, and a sentence.
+Report = Callable[[str, int, int, str], None]
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """Where answers are kept: `exsim.outputs.fit_journal.FitJournal`."""
+
+    def records(self) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the answers that an earlier run left."""
+
+    def append(self, record: dict[str, np.ndarray]) -> None:
+        """Keep one more."""
+
+
+class Evaluator:
+    """Asks the objective, and knows how long that took; the answers of an earlier run come first."""
+
+    def __init__(self, objective: Objective, journal: Journal | None = None) -> None:
+        self.objective = objective
+        self._journal = journal
+        self._found = iter(()) if journal is None else journal.records()
+        self._before_s, self._began = 0.0, time.monotonic()
+        #: Vectors that were solved now, and those whose answers were there.
+        self.solved, self.remembered = 0, 0
+
+    def __call__(self, vectors: Vectors) -> Expanded:
+        """Return the density about vectors. Raises InferenceError where the journal has other questions."""
+        record = next(self._found, None)
+        if record is not None:
+            if not np.array_equal(record["vectors"], vectors):
+                raise InferenceError(
+                    "the journal of this fit holds other questions than are asked now: begin it anew with "
+                    "--overwrite"
+                )
+            self.remembered += len(vectors)
+            self._before_s, self._began = float(record["elapsed_s"]), time.monotonic()
+            return Expanded(*(record[name] for name in Expanded.__dataclass_fields__))
+        found = self.objective.expand(vectors)
+        self.solved += len(vectors)
+        if self._journal is not None:
+            answers = {name: getattr(found, name) for name in Expanded.__dataclass_fields__}
+            self._journal.append({"vectors": vectors, "elapsed_s": np.array(self.elapsed_s), **answers})
+        return found
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds that the fit has taken, those of an earlier run with them."""
+        return self._before_s + time.monotonic() - self._began
+
+
+def fit(
+    problem: FitProblem,
+    settings: SearchSettings,
+    evaluate: Evaluator | None = None,
+    report: Report = lambda stage, done, whole, said: None,
+) -> FitResult:
+    """Fit a problem: the highest log posterior density from many starts, and what the data say around it.
+
+    Raises InferenceError if the density is a number at no start, with the reasons counted. A budget that is
+    spent and a gradient that differences do not confirm make the result one that is not `converged`, with the
+    reason.
+    """
+    objective = Objective(problem) if evaluate is None else evaluate.objective
+    evaluate = Evaluator(objective) if evaluate is None else evaluate
+    return _Fit(problem, settings, objective, evaluate, report).run()
+
+
+@dataclass
+class _Fit:
+    problem: FitProblem
+    settings: SearchSettings
+    objective: Objective
+    evaluate: Evaluator
+    report: Report
+    seconds: dict[str, float] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def run(self) -> FitResult:
+        box = _box(self.objective)
+        search, begun = self._search(box)
+        self.seconds["search"] = self.evaluate.elapsed_s
+        place = int(np.argmax(search.at.value))
+        best, walks = self._profiles(box, _one(search, place))
+        self.seconds["profiles"] = self.evaluate.elapsed_s - self.seconds["search"]
+        return self._result(box, search, begun, best, walks)
+
+    def _spent(self) -> bool:
+        budget = self.settings.budget_s
+        return budget is not None and self.evaluate.elapsed_s > budget
+
+    def _search(self, box: Box) -> tuple[Search, Search]:
+        settings, objective = self.settings, self.objective
+        screened = settings.starts * (SCREENED if settings.optimiser == "hybrid" else 1)
+        nominal = np.array([item.nominal for item in self.problem.free])
+        with jax.enable_x64(True):
+            starts = draw_starts(
+                screened, settings.seed, nominal, objective.scales, objective.priors, settings.draw_starts
+            )
+        self.report("screening", 0, screened, "")
+        begun = searching.begin(self.evaluate, box.inside(starts))
+        if settings.optimiser == "hybrid":
+            # The nominal values first, then the highest of the others, in the order in which they were drawn.
+            order = np.argsort(-begun.at.value[1:], kind="stable")[: settings.starts - 1] + 1
+            begun = _some(begun, np.concatenate([[0], np.sort(order)]))
+        if not np.isfinite(begun.at.value).any():
+            raise InferenceError(_nowhere(begun))
+        method = {"hybrid": "gauss_newton"}.get(settings.optimiser, settings.optimiser)
+        found = getattr(searching, method)(
+            self.evaluate, begun, box, settings.iterations, self._watch("search", len(begun.vectors))
+        )
+        if (found.ended == searching.RUNNING).any():
+            found = searching._ended(found, found.running, searching.STOPPED)
+            self.reasons.append(f"the budget of {settings.budget_s:g} s was spent before the search ended")
+        return found, begun
+
+    def _watch(self, stage: str, whole: int) -> Callable[[Search], bool]:
+        def watch(search: Search) -> bool:
+            best = float(np.max(search.at.value))
+            said = f"best log density {best:.4f}, {agree(search.at.value.tolist())} within 0.1 of it"
+            self.report(stage, whole - len(search.running), whole, said)
+            return self._spent()
+
+        return watch
+
+    def _profiles(self, box: Box, best: Search) -> tuple[Search, list[Walk]]:
+        parameters = list(self.settings.profiled)
+        walks: list[Walk] = []
+        for _ in range(3):
+            best = self._polish(box, best)
+            if not parameters or self._spent():
+                break
+            self.report("profiles", 0, len(parameters), "")
+            walks = profile(
+                self.evaluate, best.vectors[0], best.at, box, parameters, lambda search: self._spent()
+            )
+            highest = max(walks, key=lambda walk: float(np.max(walk.values)))
+            point = int(np.argmax(highest.values))
+            if highest.values[point] <= best.at.value[0] + _HIGHER:
+                break
+            self.warnings.append(
+                f"a profile found a higher log density, {highest.values[point]:.4f} over "
+                f"{best.at.value[0]:.4f}: the search went on from there"
+            )
+            best = searching.begin(self.evaluate, highest.vectors[point][None])
+        if any(walk.ended == "stopped" for walk in walks) or (parameters and not walks):
+            self.reasons.append(
+                f"the budget of {self.settings.budget_s:g} s was spent before the profiles ended"
+            )
+        return best, walks
+
+    def _polish(self, box: Box, best: Search) -> Search:
+        ended = np.array([searching.RUNNING], dtype=object)
+        again = Search(best.vectors, best.at, best.iterations, ended)
+        return searching.gauss_newton(
+            self.evaluate, again, box, self.settings.iterations, lambda search: self._spent()
+        )
+
+    def _result(self, box: Box, search: Search, begun: Search, best: Search, walks: list[Walk]) -> FitResult:
+        objective, scales, problem = self.objective, self.objective.scales, self.problem
+        theta, at = best.vectors[0], best.at[0]
+        if best.ended[0] not in (searching.CONVERGED, searching.RUNNING):
+            self.reasons.append(f"the best start ended before it converged: {best.ended[0]}")
+        check = self._check_gradient(box, theta, best.at)
+        with jax.enable_x64(True):
+            known = np.asarray(objective.prior_information(theta))
+        information = read_information(at.curvature - np.diag(known), scales)
+        on_bound = _on_bound(box, theta)
+        observed = observed_information(self.evaluate, theta, box)
+        spread, wrong = covariance(observed, (on_bound != "") | information.moved)
+        if wrong:
+            self.warnings.append(wrong)
+        values = self._values(theta[None])[0]
+        self._warn(information, on_bound)
+        looked = objective.look(theta)
+        curves = fit_curves(objective, self.evaluate, theta, observed, box, self.settings.seed)
+        likelihood = float(at.likelihood)
+        free, rows = len(problem.free), len(problem.rows)
+        aic, aicc, bic = criteria(likelihood, free, rows)
+        return FitResult(
+            names=scales.names,
+            best=values,
+            log_density=float(at.value),
+            log_likelihood=likelihood,
+            starts=self._starts(search, begun),
+            agreeing=agree(search.at.value.tolist()),
+            estimates=self._estimates(values, theta, float(at.value), spread, on_bound, information, walks),
+            directions=information.directions,
+            told=information.told,
+            profiles=tuple(self._joined(number, walks) for number in self.settings.profiled if walks),
+            prediction=looked.prediction,
+            residual=looked.residual,
+            row_density=looked.density,
+            gradient_check=check,
+            aic=aic,
+            aicc=aicc,
+            bic=bic,
+            converged=not self.reasons,
+            reasons=tuple(self.reasons),
+            warnings=tuple(self.warnings),
+            seconds=self.seconds | {"whole": self.evaluate.elapsed_s},
+            covariance=spread,
+            curves=curves,
+        )
+
+    def _values(self, theta: Vectors) -> Vectors:
+        with jax.enable_x64(True):
+            return self.objective.values(theta)[0]
+
+    def _check_gradient(self, box: Box, theta: np.ndarray, at: Expanded) -> tuple[float, float]:
+        direction = np.random.default_rng(self.settings.seed).standard_normal(len(theta))
+        pressing = box.pressing(theta[None], at.gradient)[0]
+        direction[pressing | (_on_bound(box, theta) != "")] = 0.0
+        size = float(np.linalg.norm(direction))
+        if size == 0:
+            return 0.0, 0.0
+        direction /= size
+        # In steps of which the density feels each; the natural size of a slope is the root of the
+        # information.
+        natural = float(np.sqrt(max(direction @ at.curvature[0] @ direction, 1e-12)))
+        step = min(0.05 / natural, 0.05)
+        pair = np.stack([theta + step * direction, theta - step * direction])
+        found = self.evaluate(pair)
+        # The slopes at both ends and between, by Simpson's rule, are the difference to the fourth order.
+        slopes = [float(item @ direction) for item in (found.gradient[0], at.gradient[0], found.gradient[1])]
+        mean = (slopes[0] + 4 * slopes[1] + slopes[2]) / 6
+        difference = float(found.value[0] - found.value[1]) / (2 * step)
+        if not abs(mean - difference) <= _GRADIENT_TOLERANCE * (natural + abs(difference)):
+            self.reasons.append(
+                f"the gradient at the optimum, {mean:.6g} in a random direction, is not what differences "
+                f"give, {difference:.6g}"
+            )
+        return mean, difference
+
+    def _warn(self, information: Information, on_bound: np.ndarray) -> None:
+        names = self.objective.scales.names
+        for name, side in zip(names, on_bound.tolist(), strict=True):
+            if side:
+                self.warnings.append(f"{name} ends at its {side} bound: no standard error")
+        moved = [name for name, is_moved in zip(names, information.moved, strict=True) if is_moved]
+        if moved:
+            flat = sum(direction.flat for direction in information.directions)
+            told = f"; told is {', '.join(information.told)}" if information.told else ""
+            self.warnings.append(
+                f"the data do not tell {', '.join(moved)}{' apart' if len(moved) > 1 else ''} "
+                f"({flat} flat direction{'s' if flat > 1 else ''} of {len(names)}){told}"
+            )
+
+    def _starts(self, search: Search, begun: Search) -> tuple[FitStart, ...]:
+        before, after = self._values(begun.vectors), self._values(search.vectors)
+        starts = []
+        for number in range(len(before)):
+            failed = search.ended[number] == searching.LOST
+            status = Status(int(search.at.status[number]))
+            ended = str(search.ended[number])
+            if failed and status != Status.DONE:
+                ended += f": {STATUS_TEXT[status]}"
+            starts.append(
+                FitStart(
+                    number,
+                    before[number],
+                    after[number],
+                    _or_nan(begun.at.value[number]),
+                    _or_nan(search.at.value[number]),
+                    int(search.iterations[number]),
+                    ended,
+                    failed,
+                )
+            )
+        return tuple(starts)
+
+    def _estimates(
+        self,
+        values: Float[np.ndarray, "parameter"],
+        theta: Float[np.ndarray, "parameter"],
+        top: float,
+        spread: Float[np.ndarray, "parameter parameter"],
+        on_bound: np.ndarray,
+        information: Information,
+        walks: list[Walk],
+    ) -> tuple[Estimate, ...]:
+        with jax.enable_x64(True):
+            slope = self.objective.values(theta[None])[1][0]
+        errors = np.sqrt(np.diag(spread))
+        estimates = []
+        for number, item in enumerate(self.problem.free):
+            own = [walk for walk in walks if walk.parameter == number]
+            moved = bool(information.moved[number])
+            if own:
+                ends = [interval_end(walk, top) for walk in own]
+                lower, upper = (self._end(number, theta, end) for end in ends)
+                finite = all(np.isfinite(end) for end in ends)
+                verdict: Verdict = (
+                    "structurally not" if moved else "identifiable" if finite else "practically not"
+                )
+            else:
+                half = 1.959963984540054 * errors[number]
+                lower, upper = (self._end(number, theta, theta[number] + s * half) for s in (-1, 1))
+                verdict = "structurally not" if moved else "not profiled"
+            estimates.append(
+                Estimate(
+                    name=item.name,
+                    value=float(values[number]),
+                    lower=lower,
+                    upper=upper,
+                    unit=item.unit,
+                    standard_error=float(errors[number] * slope[number]),
+                    at_bound=cast(Literal["", "lower", "upper"], str(on_bound[number])),
+                    identifiable=verdict,
+                )
+            )
+        return tuple(estimates)
+
+    def _end(self, number: int, theta: np.ndarray, end: float) -> float:
+        # An end of an interval, from the estimation scale to the unit: infinite stays so.
+        if np.isinf(end):
+            return float(end)
+        moved = theta.copy()
+        moved[number] = end
+        return float(self._values(moved[None])[0, number])
+
+    def _joined(self, number: int, walks: list[Walk]) -> Profile:
+        down, up = (next(w for w in walks if (w.parameter, w.side) == (number, side)) for side in (-1, 1))
+        theta = np.concatenate([down.vectors[::-1], up.vectors[1:]])
+        vectors = self._values(theta)
+        density = np.concatenate([down.values[::-1], up.values[1:]])
+        return Profile(number, vectors[:, number], density, vectors)
+
+
+def _box(objective: Objective) -> Box:
+    low, high = objective.scales.box()
+    longest = {"log": searching.LONGEST, "logit": searching.LONGEST, "log10": searching.LONGEST / np.log(10)}
+    return Box(low, high, np.array([longest.get(name, np.inf) for name in objective.scales.scales]))
+
+
+def _one(search: Search, place: int) -> Search:
+    return _some(search, np.array([place]))
+
+
+def _some(search: Search, places: np.ndarray) -> Search:
+    return Search(search.vectors[places], search.at[places], search.iterations[places], search.ended[places])
+
+
+def _on_bound(box: Box, theta: np.ndarray) -> np.ndarray:
+    wide = np.where(np.isfinite(box.high - box.low), box.high - box.low, 1.0)
+    near = 1e-6 * wide
+    return np.where(theta <= box.low + near, "lower", np.where(theta >= box.high - near, "upper", ""))
+
+
+def _or_nan(value: float) -> float:
+    return float(value) if np.isfinite(value) else float("nan")
+
+
+def _nowhere(begun: Search) -> str:
+    counted = Counter(
+        STATUS_TEXT[Status(code)] if code != Status.DONE else "a prediction is no number, or cannot be"
+        for code in begun.at.status.tolist()
+    )
+    reasons = "\n".join(f"  {count} x {reason}" for reason, count in counted.most_common())
+    return (
+        f"the log density is a number at none of {len(begun.vectors)} starts:\n{reasons}\n"
+        "  Way out: look at the bounds and at the noise of [[observable]], or simulate one condition alone."
+    )
