@@ -131,6 +131,12 @@ def test_scores_are_listed_and_one_that_does_not_exist_is_a_dash():
     assert "AIC 22.22, AICc -, BIC 23.68" in text
 
 
+def test_row_97_both_slopes_of_the_gradient_check_are_there():
+    problem, result = small_fit()
+    text = fit_text(problem, replace(result, gradient_check=(1.2e-5, 0.4)))
+    assert "1.2e-05 by the gradient, 0.4 by differences" in text
+
+
 def test_censored_rows_are_counted():
     problem, result = large_fit()
     assert "520 measurements (40 beyond a limit), 25 free numbers" in fit_text(problem, result)

@@ -31,8 +31,8 @@ _MOST_NAMED = 5
 def fit_text(problem: FitProblem, result: FitResult) -> str:
     """Return the report of a fit: a row for every estimate, and sentences on what it rests on.
 
-    Nothing is said that does not hold: what the data do not tell has no interval, and a fit that is not
-    converged opens with that.
+    What the data do not tell has no end to its interval, and a fit that is not converged opens with that.
+    The warnings of the result are not in it: they go to stderr.
     """
     parts = [
         "\n".join(_verdict_on_fit(result)),
@@ -171,6 +171,7 @@ def _quality(problem: FitProblem, result: FitResult) -> list[str]:
     free, rows = len(problem.free), len(problem.rows)
     beyond = int(np.count_nonzero(problem.rows.censoring))
     limits = f" ({beyond} beyond a limit)" if beyond else ""
+    gradient, differences = result.gradient_check
     scores = {
         "log density": result.log_density,
         "log likelihood": result.log_likelihood,
@@ -182,6 +183,7 @@ def _quality(problem: FitProblem, result: FitResult) -> list[str]:
         f"{rows} measurement{'s' * (rows != 1)}{limits}, {free} free number{'s' * (free != 1)}",
         agreement_text(result),
         ", ".join(f"{name} {number_text(value)}" for name, value in scores.items()),
+        f"slope at the best, one direction: {gradient:.3g} by the gradient, {differences:.3g} by differences",
     ]
     if result.directions:
         rank = sum(not item.flat for item in result.directions)
