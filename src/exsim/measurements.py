@@ -55,6 +55,8 @@ class LabData:
     lloq: Numbers
     batch: tuple[str, ...]
     replicate: tuple[str, ...]
+    #: Paper, DOI or notebook that a row is from.
+    source: tuple[str, ...]
     #: Fraction by which plasma volume differs from rest; values, spreads and limits are corrected for it.
     plasma_volume_change: Numbers
     #: True before the first bout: a measurement at rest.

@@ -25,7 +25,7 @@ from .lab_data_rows import RowReader
 from .lab_data_text import Complaints, TableText, cut, read_table_text, table_rows
 
 REQUIRED_COLUMNS = ("subject", "condition", "time", "time_unit", "analyte", "value", "unit")
-OPTIONAL_COLUMNS = ("sd", "sem", "n", "lloq", "batch", "replicate", "plasma_volume_change")
+OPTIONAL_COLUMNS = ("sd", "sem", "n", "lloq", "batch", "replicate", "plasma_volume_change", "source")
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 #: What may stand between columns, and its name.
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -209,6 +209,7 @@ def _as_columns(table: TableText, rows: list[Row], warnings: list[str], repairs:
         lloq=numbers("lloq"),
         batch=texts("batch"),
         replicate=texts("replicate"),
+        source=texts("source"),
         plasma_volume_change=numbers("plasma_volume_change"),
         baseline=numbers("baseline", np.bool_),
         line=numbers("line", np.int64),

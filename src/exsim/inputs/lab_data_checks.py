@@ -44,6 +44,7 @@ class Row:
     lloq: float
     batch: str
     replicate: str
+    source: str
     plasma_volume_change: float
     baseline: bool = False
 

@@ -111,6 +111,7 @@ class RowReader:
             lloq=self._number(line, "lloq", text, signed),
             batch=text.get("batch", ""),
             replicate=text.get("replicate", ""),
+            source=text.get("source", ""),
             plasma_volume_change=self._change(line, text.get("plasma_volume_change", "")),
         )
         if row.sem > row.sd:
