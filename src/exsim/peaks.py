@@ -69,12 +69,13 @@ def trough(time: Times, values: Values, segment: Segments) -> Lanes:
 
 def furthest_fold(time: Times, values: Values, segment: Segments, rest: PerLane) -> Lanes:
     """Return the fold over `rest`, up or down, that lies furthest from 1; NaN where rest is not above 0."""
-    there = jnp.asarray(rest) > 0
-    safe = jnp.where(there, rest, 1.0)
-    highest, lowest = peak(time, values, segment) / safe, trough(time, values, segment) / safe
+    ends = peak(time, jnp.stack([jnp.asarray(values), -jnp.asarray(values)], axis=-1), segment)
+    known = (jnp.asarray(rest) > 0) & ~jnp.isnan(ends[..., 0])
+    rest = jnp.where(known, rest, 1.0)
+    highest, lowest = jnp.where(known, ends[..., 0], 1.0) / rest, jnp.where(known, -ends[..., 1], 1.0) / rest
     # 1 / lowest > highest, for a lowest above 0.
     down = (lowest <= 0) | (highest * lowest < 1)
-    return jnp.where(there, jnp.where(down, lowest, highest), jnp.nan)
+    return jnp.where(known, jnp.where(down, lowest, highest), jnp.nan)
 
 
 def rise_after(time: Times, values: Values, segment: Segments, at: PerLane, before: PerLane) -> Lanes:
