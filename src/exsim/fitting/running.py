@@ -205,7 +205,7 @@ class _Fit:
         if wrong:
             self.warnings.append(wrong)
         values = self._values(theta[None])[0]
-        self._warn(information, on_bound)
+        self._warn(information, on_bound, _share_of_prior(observed, known, on_bound != ""))
         looked = objective.look(theta)
         curves = fit_curves(objective, self.evaluate, theta, observed, box, self.settings.seed)
         likelihood = float(at.likelihood)
@@ -266,7 +266,7 @@ class _Fit:
             )
         return mean, difference
 
-    def _warn(self, information: Information, on_bound: np.ndarray) -> None:
+    def _warn(self, information: Information, on_bound: np.ndarray, by_prior: np.ndarray) -> None:
         names = self.objective.scales.names
         for name, side in zip(names, on_bound.tolist(), strict=True):
             if side:
@@ -276,8 +276,14 @@ class _Fit:
             flat = sum(direction.flat for direction in information.directions)
             told = f"; told is {', '.join(information.told)}" if information.told else ""
             self.warnings.append(
-                f"the data do not tell {', '.join(moved)}{' apart' if len(moved) > 1 else ''} "
-                f"({flat} flat direction{'s' if flat > 1 else ''} of {len(names)}){told}"
+                f"the data alone do not tell {', '.join(moved)} ({flat} flat direction"
+                f"{'s' if flat > 1 else ''} of {len(names)}){told}"
+            )
+        leaning = [name for name, share in zip(names, by_prior.tolist(), strict=True) if share > 0.5]
+        if leaning:
+            self.warnings.append(
+                f"more than half of what is known of {', '.join(leaning)} is prior: their intervals are "
+                "mostly that"
             )
 
     def _starts(self, search: Search, begun: Search) -> tuple[FitStart, ...]:
@@ -379,6 +385,15 @@ def _on_bound(box: Box, theta: np.ndarray) -> np.ndarray:
     wide = np.where(np.isfinite(box.high - box.low), box.high - box.low, 1.0)
     near = 1e-6 * wide
     return np.where(theta <= box.low + near, "lower", np.where(theta >= box.high - near, "upper", ""))
+
+
+def _share_of_prior(observed: np.ndarray, prior: np.ndarray, still: np.ndarray) -> np.ndarray:
+    # How much of the precision of each number, the others free, its prior brings.
+    share, free = np.zeros(len(prior)), np.flatnonzero(~still)
+    inner = observed[np.ix_(free, free)]
+    if len(free) and np.isfinite(inner).all() and np.linalg.eigvalsh(inner)[0] > 0:
+        share[free] = prior[free] * np.diag(np.linalg.inv(inner))
+    return share
 
 
 def _or_nan(value: float) -> float:
