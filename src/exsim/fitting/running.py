@@ -192,13 +192,13 @@ class _Fit:
 
     def _result(self, box: Box, search: Search, begun: Search, best: Search, walks: list[Walk]) -> FitResult:
         objective, scales, problem = self.objective, self.objective.scales, self.problem
-        theta, at = best.vectors[0], best.at[0]
+        theta, at = best.vectors[0], best.at
         if best.ended[0] not in (searching.CONVERGED, searching.RUNNING):
             self.reasons.append(f"the best start ended before it converged: {best.ended[0]}")
         check = self._check_gradient(box, theta, best.at)
         with jax.enable_x64(True):
             known = np.asarray(objective.prior_information(theta))
-        information = read_information(at.curvature - np.diag(known), scales)
+        information = read_information(at.curvature[0] - np.diag(known), scales)
         on_bound = _on_bound(box, theta)
         observed = observed_information(self.evaluate, theta, box)
         spread, wrong = covariance(observed, (on_bound != "") | information.moved)
@@ -208,17 +208,17 @@ class _Fit:
         self._warn(information, on_bound, _share_of_prior(observed, known, on_bound != ""))
         looked = objective.look(theta)
         curves = fit_curves(objective, self.evaluate, theta, observed, box, self.settings.seed)
-        likelihood = float(at.likelihood)
+        likelihood = float(at.likelihood[0])
         free, rows = len(problem.free), len(problem.rows)
         aic, aicc, bic = criteria(likelihood, free, rows)
         return FitResult(
             names=scales.names,
             best=values,
-            log_density=float(at.value),
+            log_density=float(at.value[0]),
             log_likelihood=likelihood,
             starts=self._starts(search, begun),
             agreeing=agree(search.at.value.tolist()),
-            estimates=self._estimates(values, theta, float(at.value), spread, on_bound, information, walks),
+            estimates=self._estimates(values, theta, float(at.value[0]), spread, on_bound, information, walks),
             directions=information.directions,
             told=information.told,
             profiles=tuple(self._joined(number, walks) for number in self.settings.profiled if walks),
