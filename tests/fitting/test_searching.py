@@ -133,3 +133,4 @@ def test_iterations_that_run_out_are_said() -> None:
 def test_a_watch_stops_the_search_where_it_is() -> None:
     found = gauss_newton(banana, begin(banana, np.array([[-1.2, 1.0]])), FLAT, 100, lambda search: True)
     assert found.iterations[0] == 0
+    assert found.ended[0] == searching.STOPPED

@@ -143,8 +143,7 @@ class _Fit:
         found = getattr(searching, method)(
             self.evaluate, begun, box, settings.iterations, self._watch("search", len(begun.vectors))
         )
-        if (found.ended == searching.RUNNING).any():
-            found = searching._ended(found, found.running, searching.STOPPED)
+        if (found.ended == searching.STOPPED).any():
             self.reasons.append(f"the budget of {settings.budget_s:g} s was spent before the search ended")
         return found, begun
 
@@ -193,7 +192,7 @@ class _Fit:
     def _result(self, box: Box, search: Search, begun: Search, best: Search, walks: list[Walk]) -> FitResult:
         objective, scales, problem = self.objective, self.objective.scales, self.problem
         theta, at = best.vectors[0], best.at
-        if best.ended[0] not in (searching.CONVERGED, searching.RUNNING):
+        if best.ended[0] != searching.CONVERGED:
             self.reasons.append(f"the best start ended before it converged: {best.ended[0]}")
         check = self._check_gradient(box, theta, best.at)
         with jax.enable_x64(True):
@@ -218,7 +217,9 @@ class _Fit:
             log_likelihood=likelihood,
             starts=self._starts(search, begun),
             agreeing=agree(search.at.value.tolist()),
-            estimates=self._estimates(values, theta, float(at.value[0]), spread, on_bound, information, walks),
+            estimates=self._estimates(
+                values, theta, float(at.value[0]), spread, on_bound, information, walks
+            ),
             directions=information.directions,
             told=information.told,
             profiles=tuple(self._joined(number, walks) for number in self.settings.profiled if walks),
