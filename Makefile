@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-scaling bench-gpu docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-scaling bench-fits bench-gpu docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -34,6 +34,9 @@ bench-stiff: $(VENV)/bench.stamp  ## stiff models as lanes beside libRoadRunner 
 
 bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
 	$(BIN)/python benchmarks/scaling.py
+
+bench-fits: $(VENV)/run.stamp  ## two published problems fitted from many starts
+	$(BIN)/python benchmarks/public_fits.py
 
 bench-gpu: $(VENV)/bench.stamp  ## lanes and the fused kernel on a GPU, checked against the CPU
 	$(BIN)/python benchmarks/gpu.py
