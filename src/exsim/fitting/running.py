@@ -200,7 +200,9 @@ class _Fit:
         information = read_information(at.curvature[0] - np.diag(known), scales)
         on_bound = _on_bound(box, theta)
         observed = observed_information(self.evaluate, theta, box)
-        spread, wrong = covariance(observed, (on_bound != "") | information.moved)
+        spread, wrong = covariance(observed, best.at.curvature[0], on_bound != "")
+        # Where the data alone do not tell a number there is no standard error, whatever its prior says.
+        spread[information.moved] = spread[:, information.moved] = np.nan
         if wrong:
             self.warnings.append(wrong)
         values = self._values(theta[None])[0]
