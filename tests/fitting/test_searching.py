@@ -62,6 +62,7 @@ def test_adam_climbs_and_keeps_the_best() -> None:
     start = np.array([[5.0, 5.0, 5.0]])
     found = adam(normal, begin(normal, start), WIDE, 300, rate=0.2)
     assert found.at.value[0] > -0.1
+    assert found.ended[0] == searching.ITERATIONS
     np.testing.assert_allclose(normal(found.vectors).value, found.at.value)
 
 
