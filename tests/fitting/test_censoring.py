@@ -1,4 +1,4 @@
-"""Values below the limit of quantification: counted as such the truth is found, made up or dropped it is not."""
+"""Values below the limit of quantification: as such they leave the truth, made up or dropped they do not."""
 
 from __future__ import annotations
 
