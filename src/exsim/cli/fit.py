@@ -72,6 +72,7 @@ def fit(arguments: argparse.Namespace) -> int:
             timing=watch.read() | result.seconds,
             warnings=warnings,
             repairs=study.repairs,
+            title=study.config.spec.label or study.config.question,
         )
         files = _write(study, folder, result, record)
         journal.remove()
@@ -155,8 +156,7 @@ class _Teller:
 def _write(study: FitStudy, folder: Path, result: FitResult, record: dict[str, Any]) -> list[str]:
     from ..outputs.fit_folder import write_fit_folder
 
-    title = study.config.spec.label or study.config.question
-    return write_fit_folder(folder, study.problem, result, record, title)
+    return write_fit_folder(folder, study.problem, result, record, record["title"])
 
 
 def _print(
