@@ -108,10 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--out", type=Path, metavar="DIR", help="where the table and the figure go")
     validate.set_defaults(body=_validate)
 
+    report = commands.add_parser("report", help="one HTML page of a finished run")
+    report.add_argument("folder", type=Path, metavar="RUN_DIR", help="folder of a run")
+    report.add_argument("--out", type=Path, metavar="FILE", help="the page (default: RUN_DIR/report.html)")
+    report.set_defaults(body=_report)
+
     doctor = commands.add_parser("doctor", help="versions, devices, float64, caches")
     doctor.set_defaults(body=_doctor)
 
-    for command in (simulate, sweep, fit, check, models, validate, doctor):
+    for command in (simulate, sweep, fit, check, models, validate, report, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     for command in (simulate, sweep, fit, check, validate):
@@ -159,6 +164,12 @@ def _validate(arguments: argparse.Namespace) -> int:
         out_dir=arguments.out,
         quiet=arguments.quiet,
     )
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from .report import report
+
+    return report(arguments.folder, arguments.out, json_output=arguments.json)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
