@@ -6,7 +6,7 @@ A fit is one scalar, the log posterior density, of one vector, the free numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from .marginals import Marginal
 from .model_spec import ModelSpec
 from .spec import RunSpec
 from .sweep_targets import Target
+from .sweep_terms import parameter_of
 
 #: What a row of data is, in terms of the curve of its observable. Rest is the level before anything is
 #: done.
@@ -138,6 +139,19 @@ class FitProblem:
     atol: float = 1e-9
     method: Literal["tsit5", "rodas"] = "tsit5"
     max_steps: int = 100_000
+
+
+def fitted_model(problem: FitProblem, values: Float[np.ndarray, "parameter"]) -> ModelSpec:
+    """Return the model with the parameters that all simulations share at these values of the free numbers."""
+    found = {}
+    for item in problem.placed:
+        id = parameter_of(item.target.path, problem.model)
+        if id is not None and len(set(item.free)) == 1 and item.free[0] >= 0:
+            found[id] = float(values[item.free[0]])
+    parameters = tuple(
+        replace(item, value=found[item.id]) if item.id in found else item for item in problem.model.parameters
+    )
+    return replace(problem.model, parameters=parameters)
 
 
 @dataclass(frozen=True)

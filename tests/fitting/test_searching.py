@@ -30,7 +30,7 @@ def normal(vectors: np.ndarray) -> Expanded:
 
 
 def banana(vectors: np.ndarray) -> Expanded:
-    """Return a bent ridge (Rosenbrock) as residuals x - 1 and 10 (y - x^2), with its Gauss-Newton curvature."""
+    """Return a bent ridge (Rosenbrock): residuals x - 1 and 10 (y - x^2), curvature of Gauss and Newton."""
     x, y = vectors.T
     residuals = np.stack([x - 1, 10 * (y - x**2)])
     nothing = np.zeros_like(x)

@@ -153,8 +153,10 @@ def test_row_16_a_state_or_an_input_takes_no_value(refused: Refused) -> None:
     )
 
 
-def test_row_17_bounds_and_start_values_of_a_fit_are_unknown_keys_of_a_run(refused: Refused) -> None:
-    refused(HEAD + OUTPUT + "[fit]\nlower = 1.0\nupper = 0.5\n", 'unknown key "fit"', lines=(5,))
+def test_row_17_bounds_and_start_values_of_a_fit_stand_under_the_parameter(refused: Refused) -> None:
+    # Bounds, scales and starts that are wrong: tests/inputs/test_fit_against_model.py.
+    printed = refused(HEAD + "[fit]\nlower = 1.0\nupper = 0.5\n", 'unknown key "lower"', lines=(4, 5))
+    assert printed.count("it belongs under [[fit.parameter]]") == 2
 
 
 def test_row_17_a_value_outside_the_bounds_of_the_model_card_is_a_warning(accepted: Callable) -> None:

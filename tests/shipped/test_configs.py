@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 import exsim
-from exsim.api import read_study
-from exsim.inputs.config import read_config
+from exsim.api import read_fit, read_study
+from exsim.fit_problem import SearchSettings
+from exsim.fitting import fit
+from exsim.inputs.config import read_config, read_fit_config
 from exsim.inputs.shipped import shipped_configs, shipped_folder
 from exsim.workflows import NO_ADAPTATION, Run
 
 NAMES = [Path(name).stem for name in shipped_configs() if name.startswith("simulate/")]
+FITS = [Path(name).stem for name in shipped_configs() if name.startswith("fit/")]
 #: Sweeps, and what makes each short.
 SHORT = {
     "intensity_by_duration": ("sweep.vary.0.points=3", "sweep.vary.1.points=2"),
@@ -32,7 +35,8 @@ def _path(name: str) -> Path:
 
 @pytest.mark.parametrize("name", [Path(item).stem for item in shipped_configs()])
 def test_it_opens_with_the_question_that_it_answers(name: str) -> None:
-    assert read_config(Path(name)).question.endswith("?")
+    read = read_fit_config if name in FITS else read_config
+    assert read(Path(name)).question.endswith("?")
 
 
 def test_the_protocols_of_the_papers_are_there() -> None:
@@ -87,3 +91,31 @@ def test_runners_who_are_faster_run_harder() -> None:
     ds = exsim.sweep(shipped_folder("configs") / "sweep" / "marathon_runners.toml", SHORT["marathon_runners"])
     race = [ds[f"protocol.bout.0.{key}"].values for key in ("duration", "intensity")]
     assert np.corrcoef(*race)[0, 1] < -0.3
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_fit_is_right_with_its_data(name: str) -> None:
+    study = read_fit(name)
+    assert len(study.problem.rows) >= 6
+    assert not study.repairs
+
+
+def test_the_marathon_of_1998_is_fitted_from_every_start() -> None:
+    study = read_fit("marathon_1998", ["fit.starts=8"])
+    found = fit(study.problem, SearchSettings(starts=8, seed=3))
+    assert found.converged
+    assert found.agreeing == 8
+    # Six means, each within its noise of 20 %.
+    assert np.abs(found.residual).max() < 1
+
+
+@pytest.mark.slow
+def test_the_values_of_the_model_are_those_of_its_calibration_from_other_starts() -> None:
+    study = read_fit("il6_axis_calibration")
+    found = fit(study.problem, SearchSettings(starts=64, seed=1234))
+    assert found.agreeing >= 32
+    shipped = np.array([item.nominal for item in study.problem.free if item.kind == "model"])
+    # The model file holds four digits.
+    np.testing.assert_allclose(found.best[: len(shipped)], shipped, rtol=5e-3)
+    again = fit(study.problem, SearchSettings(starts=64, seed=4321))
+    assert again.log_density == pytest.approx(found.log_density, abs=1e-3)

@@ -8,15 +8,26 @@ import os
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api import FitStudy, read_fit
 from ..errors import InputError, Problem
-from ..outputs.files import prepare_run_folder, read_record
+from ..evidence import Score, Summary, summarise
+from ..outputs.files import Content, prepare_run_folder, read_record
 from ..outputs.fit_journal import JOURNAL_NAME, FitJournal
 from ..outputs.run_record import Stopwatch, build_record, versions
 from ..outputs.sweep_lock import hold_lock
+from .evidence_scores import (
+    as_text,
+    case_row,
+    fitted_parameters,
+    read_studies,
+    score,
+    scores_csv,
+    simulate_all,
+)
 from .progress import say
 from .session import choose_seed, start_jax
 
@@ -74,10 +85,11 @@ def fit(arguments: argparse.Namespace) -> int:
             repairs=study.repairs,
             title=study.config.spec.label or study.config.question,
         )
-        files = _write(study, folder, result, record)
+        scored = _score_evidence(study, result, said)
+        files = _write(study, folder, result, record, scored)
         journal.remove()
     (folder / _LOCK_NAME).unlink(missing_ok=True)
-    _print(study, folder, result, files, arguments)
+    _print(study, folder, result, scored, files, arguments)
     return 0 if result.converged else EXIT_NOT_CONVERGED
 
 
@@ -153,20 +165,86 @@ class _Teller:
         say(f"\r{line:<100}" if self._drawn else line, end="" if self._drawn else "\n")
 
 
-def _write(study: FitStudy, folder: Path, result: FitResult, record: dict[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class _Scored:
+    """A model against its evidence, with the values of the config and with those of the fit."""
+
+    before: tuple[Summary, ...]
+    scores: list[Score]
+    after: tuple[Summary, ...]
+    lines: list[str]
+
+
+def _score_evidence(study: FitStudy, result: FitResult, said: bool) -> _Scored | None:
+    # Of a fit to published evidence: all of its table, by the model alone, no study with a scale.
+    evidence = study.config.spec.data.evidence
+    if evidence is None:
+        return None
+    from ..fit_problem import fitted_model
+    from ..inputs.evidence_table import read_evidence
+
+    table = read_evidence(study.config.path.parent / evidence)
+    found = []
+    for model in (study.problem.model, fitted_model(study.problem, result.best)):
+        runs = simulate_all(*read_studies(table, model), quiet=not said)
+        scores = [score(case, runs) for case in table.cases]
+        found.append((scores, summarise(scores, fitted_parameters(model))))
+    (_, before), (scores, after) = found
+    model = study.problem.model
+    lines = [*as_text(model, table, scores, after, fitted_parameters(model)), *_changes(before, after), ""]
+    return _Scored(before, scores, after, lines)
+
+
+def _changes(before: tuple[Summary, ...], after: tuple[Summary, ...]) -> list[str]:
+    pairs = [
+        (old, new) for old, new in zip(before, after, strict=True) if new.median_abs_log_error is not None
+    ]
+    return [
+        f"{new.use}: median |ln error| {_or_dash(old.median_abs_log_error)} with the values of the config, "
+        f"{_or_dash(new.median_abs_log_error)} with those of the fit"
+        for old, new in pairs
+    ]
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _write(
+    study: FitStudy, folder: Path, result: FitResult, record: dict[str, Any], scored: _Scored | None
+) -> list[str]:
     from ..outputs.fit_folder import write_fit_folder
 
-    return write_fit_folder(folder, study.problem, result, record, record["title"])
+    more: dict[str, Content] = {}
+    if scored is not None:
+        more["scores.csv"] = scores_csv(scored.scores)
+        record = record | {
+            "evidence": {"before": list(map(asdict, scored.before)), "after": list(map(asdict, scored.after))}
+        }
+    return write_fit_folder(folder, study.problem, result, record, record["title"], more)
 
 
 def _print(
-    study: FitStudy, folder: Path, result: FitResult, files: list[str], arguments: argparse.Namespace
+    study: FitStudy,
+    folder: Path,
+    result: FitResult,
+    scored: _Scored | None,
+    files: list[str],
+    arguments: argparse.Namespace,
 ) -> None:
     from ..outputs.fit_tables import fit_json
     from ..outputs.fit_text import fit_text
 
     if arguments.json:
-        print(json.dumps({"folder": str(folder), **fit_json(study.problem, result)}))
+        shown = {"folder": str(folder), **fit_json(study.problem, result)}
+        if scored is not None:
+            shown["evidence"] = [case_row(item) for item in scored.scores]
+        print(json.dumps(shown))
     elif not arguments.quiet:
+        for warning in result.warnings:
+            say(f"warning: {warning}")
+        if scored is not None:
+            print("\n".join(scored.lines))
         print(fit_text(study.problem, result))
+        print(f"{result.seconds['whole']:.0f} s of search, profiles and bands")
         print(f"{folder}/  {'  '.join(sorted(files))}\n")

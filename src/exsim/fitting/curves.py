@@ -14,8 +14,8 @@ from .identifiability import FLAT
 from .objective import Objective
 from .searching import Box, Evaluate
 
-#: Vectors drawn for the band, and points in each segment between edges and data.
-DRAWS, POINTS_BETWEEN = 512, 10
+#: Vectors drawn for the band; points in each segment between edges and data at least, and of a curve.
+DRAWS, FEWEST_POINTS, MOST_POINTS = 512, 10, 160
 #: Draws are spread this much wider than the normal density says: weights cannot widen them.
 _WIDER = 1.25
 _BAND = (0.025, 0.975)
@@ -41,11 +41,12 @@ def fit_curves(
     problem = objective.problem
     found: dict[int, tuple[np.ndarray, dict[int, np.ndarray]]] = {}
     for item in objective.plan.bundles:
+        points = max(FEWEST_POINTS, MOST_POINTS // (len(item.numbers.marks_h) + 3))
         with jax.enable_x64(True):
             x, _ = objective.values(draws)
             values, _ = objective.quantities(item, x)
             parts = [
-                tuple(map(np.asarray, solve_curves(item.bundle, POINTS_BETWEEN, item.numbers, part)))
+                tuple(map(np.asarray, solve_curves(item.bundle, points, item.numbers, part)))
                 for part in np.array_split(values, max(1, len(draws) // objective.together), axis=1)
             ]
         times, curves, status = (np.concatenate([part[k] for part in parts], axis=-1) for k in range(3))

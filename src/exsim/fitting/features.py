@@ -254,56 +254,52 @@ def _measured(
     shape: tuple[int, int],
 ) -> Float[Array, "vector feature"]:
     rest = rest.reshape(-1, *shape)[numbers.observable, :, numbers.simulation]
-    found = []
-    at_marks = None
-    if "value" in bundle.kinds:
-        rows = jnp.broadcast_to(
-            schedule.marks.reshape(len(numbers.marks_h), -1), (len(numbers.marks_h), observed.shape[-1])
-        )
-        at_marks = jnp.take_along_axis(observed, between * rows[:, None], axis=0).reshape(
-            len(rows), -1, *shape
-        )[numbers.mark, numbers.observable, :, numbers.simulation]
-    for number, kind in enumerate(bundle.kinds):
-        if kind == "rest":
-            found.append(rest[number])
-        elif kind == "value":
-            assert at_marks is not None
-            found.append(at_marks[number])
-        else:
-            found.append(_of_curve(bundle, numbers, schedule, between, observed, rest[number], shape, number))
-    return jnp.stack(found, axis=1)
+    rows = schedule.marks.reshape(len(numbers.marks_h), -1)
+    rows = jnp.broadcast_to(rows, (len(rows), observed.shape[-1]))
+    at_marks = jnp.take_along_axis(observed, between * rows[:, None], axis=0).reshape(len(rows), -1, *shape)
+    value = at_marks[numbers.mark, numbers.observable, :, numbers.simulation]
+    found = jnp.where(np.array([kind == "rest" for kind in bundle.kinds])[:, None], rest, value)
+    for kind in OF_A_CURVE:
+        places = [number for number, own in enumerate(bundle.kinds) if own == kind]
+        if places:
+            made = _of_curves(bundle, numbers, schedule, between, observed, rest, value, shape, kind, places)
+            found = found.at[np.array(places)].set(made)
+    return found.T
 
 
-def _of_curve(
+def _of_curves(
     bundle: Bundle,
     numbers: BundleNumbers,
     schedule: Schedule,
     between: int,
     observed: Float[Array, "time observable lane"],
-    rest: Float[Array, "vector"],
+    rest: Float[Array, "feature vector"],
+    value: Float[Array, "feature vector"],
     shape: tuple[int, int],
-    number: int,
-) -> Float[Array, "vector"]:
+    kind: Kind,
+    places: list[int],
+) -> Float[Array, "own vector"]:
+    """Return the features of one kind, those at `places`, all in one call."""
     # Both ends of every segment belong to it: the curve has a kink there.
     segments = schedule.segments
     rows = (np.arange(segments)[:, None] * between + np.arange(between + 1)).reshape(-1)
     segment = np.repeat(np.arange(segments), between + 1)
+    own = np.array(places)
+    observable, simulation = numbers.observable[own], numbers.simulation[own]
     times = _times_h(bundle, schedule, between, observed.shape[-1], ends_twice=True)
-    where = numbers.observable[number], numbers.simulation[number]
-    curve = observed[rows].reshape(len(segment), -1, *shape)[:, where[0], :, where[1]]
-    time = times.reshape(-1, *shape)[:, :, where[1]]
+    # (time, own, vector)
+    time = jnp.swapaxes(times.reshape(-1, *shape)[:, :, simulation], 1, 2)
+    curves = jnp.moveaxis(
+        observed[rows].reshape(len(segment), -1, *shape)[:, observable, :, simulation], 0, 1
+    )
     # Others may go on for longer.
-    inside = time <= numbers.last_h[where[1]] * (1 + 1e-12)
-    time, curve = jnp.where(inside, time, time[0]), jnp.where(inside, curve, curve[0])
-    kind = bundle.kinds[number]
+    inside = time <= numbers.last_h[simulation][:, None] * (1 + 1e-12)
+    time, curves = jnp.where(inside, time, time[0]), jnp.where(inside, curves, curves[0])
     if kind == "peak":
-        return peak(time, curve, segment)
+        return peak(time, curves, segment)
     if kind == "time_of_peak":
-        return time_of_peak(time, curve, segment)
+        return time_of_peak(time, curves, segment)
     if kind == "furthest_fold":
-        return furthest_fold(time, curve, segment, rest)
-    at = numbers.marks_h[numbers.mark[number], numbers.simulation[number]]
-    place = schedule.marks.reshape(len(numbers.marks_h), -1)[numbers.mark[number]]
-    place = jnp.broadcast_to(place, observed.shape[-1:])
-    before = jnp.take_along_axis(observed[:, where[0]], between * place[None], axis=0)
-    return rise_after(time, curve, segment, at, before.reshape(shape)[:, where[1]])
+        return furthest_fold(time, curves, segment, rest[own])
+    at = jnp.broadcast_to(numbers.marks_h[numbers.mark[own], simulation][:, None], value[own].shape)
+    return rise_after(time, curves, segment, at, value[own])

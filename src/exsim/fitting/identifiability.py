@@ -26,6 +26,8 @@ Vector = Float[np.ndarray, "parameter"]
 FLAT = 1e-9
 #: A number is in a flat direction where its part of the unit vector is larger than this.
 PART = 0.05
+#: What more numbers than so many have in common is not put into words.
+MOST_IN_WORDS = 4
 #: Differences of gradients are taken over so much of the estimation scale.
 _STEP = 1e-3
 
@@ -49,24 +51,35 @@ def read_information(matrix: Matrix, scales: Scales) -> Information:
         Direction(float(max(value, 0.0)), vector, in_words(vector, scales), bool(is_flat))
         for value, vector, is_flat in zip(values, vectors.T, flat, strict=True)
     )
-    return Information(directions, moved, _told(vectors[:, flat], moved, scales))
+    return Information(directions, moved, _told(vectors[:, flat], scales))
 
 
-def _told(flat: np.ndarray, moved: np.ndarray, scales: Scales) -> tuple[str, ...]:
-    # What no flat direction changes, of the numbers that some do, in as few numbers each as possible.
-    places = np.flatnonzero(moved)
-    if not len(places):
-        return ()
-    inside = flat[places]
-    left, sizes, _ = np.linalg.svd(inside, full_matrices=True)
-    rank = int((sizes > PART * max(sizes[0], PART)).sum())
-    kept = _reduced(left[:, rank:].T)
+def _told(flat: np.ndarray, scales: Scales) -> tuple[str, ...]:
+    """Return what no flat direction changes of the numbers that some do, in few numbers each."""
+    # Mixtures of flat directions are flat too: with as few numbers in each as can be, they fall apart into
+    # sets of numbers that have nothing to do with each other.
+    plain = _reduced(flat.T)
+    plain /= np.linalg.norm(plain, axis=1, keepdims=True)
     found = []
-    for row in kept:
-        whole = np.zeros(len(scales))
-        whole[places] = row
-        found.append(in_words(whole, scales))
+    for rows in _apart(np.abs(plain) > PART):
+        places = np.flatnonzero((np.abs(plain[rows]) > PART).any(axis=0))
+        if len(places) > MOST_IN_WORDS:
+            continue
+        left, _, _ = np.linalg.svd(plain[rows][:, places].T, full_matrices=True)
+        for told in _reduced(left[:, len(rows) :].T):
+            whole = np.zeros(len(scales))
+            whole[places] = told
+            found.append(in_words(whole, scales))
     return tuple(found)
+
+
+def _apart(touches: np.ndarray) -> list[list[int]]:
+    # Rows that share a number, directly or by others, together.
+    sets: list[list[int]] = []
+    for row in range(len(touches)):
+        near = [own for own in sets if (touches[own].any(axis=0) & touches[row]).any()]
+        sets = [own for own in sets if own not in near] + [[row, *(item for own in near for item in own)]]
+    return [sorted(own) for own in sorted(sets)]
 
 
 def _reduced(rows: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ THRESHOLD_95 = 3.841458820694124
 #: A walk goes on a little beyond, so that its end can be read off between two points.
 _BEYOND = 1.15
 #: The drop of twice the log density that one step aims at.
-_WANTED = 0.8
+_WANTED = 0.6
 #: Points to one side at most, and steps of a search at each.
 MOST_POINTS, ITERATIONS = 40, 30
 
@@ -92,7 +92,7 @@ def profile(
                 continue
             moved = found.vectors[place] - here[place]
             directions[walk] = moved / step[place] if step[place] > 0 else directions[walk]
-            length[walk] = step[place] * np.clip(_WANTED / max(drop, 0.1), 0.5, 2.5)
+            length[walk] = step[place] * np.clip(_WANTED / max(drop, 0.1), 0.5, 1.6)
             points[walk].append(found.vectors[place])
             values[walk].append(value)
             if 2 * (top - value) > _BEYOND * THRESHOLD_95:

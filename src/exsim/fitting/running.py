@@ -192,33 +192,33 @@ class _Fit:
 
     def _result(self, box: Box, search: Search, begun: Search, best: Search, walks: list[Walk]) -> FitResult:
         objective, scales, problem = self.objective, self.objective.scales, self.problem
-        theta, at = best.vectors[0], best.at[0]
+        theta, at = best.vectors[0], best.at
         if best.ended[0] not in (searching.CONVERGED, searching.RUNNING):
             self.reasons.append(f"the best start ended before it converged: {best.ended[0]}")
         check = self._check_gradient(box, theta, best.at)
         with jax.enable_x64(True):
             known = np.asarray(objective.prior_information(theta))
-        information = read_information(at.curvature - np.diag(known), scales)
+        information = read_information(at.curvature[0] - np.diag(known), scales)
         on_bound = _on_bound(box, theta)
         observed = observed_information(self.evaluate, theta, box)
         spread, wrong = covariance(observed, (on_bound != "") | information.moved)
         if wrong:
             self.warnings.append(wrong)
         values = self._values(theta[None])[0]
-        self._warn(information, on_bound)
+        self._warn(information, on_bound, _share_of_prior(observed, known, on_bound != ""))
         looked = objective.look(theta)
         curves = fit_curves(objective, self.evaluate, theta, observed, box, self.settings.seed)
-        likelihood = float(at.likelihood)
+        likelihood = float(at.likelihood[0])
         free, rows = len(problem.free), len(problem.rows)
         aic, aicc, bic = criteria(likelihood, free, rows)
         return FitResult(
             names=scales.names,
             best=values,
-            log_density=float(at.value),
+            log_density=float(at.value[0]),
             log_likelihood=likelihood,
             starts=self._starts(search, begun),
             agreeing=agree(search.at.value.tolist()),
-            estimates=self._estimates(values, theta, float(at.value), spread, on_bound, information, walks),
+            estimates=self._estimates(values, theta, float(at.value[0]), spread, on_bound, information, walks),
             directions=information.directions,
             told=information.told,
             profiles=tuple(self._joined(number, walks) for number in self.settings.profiled if walks),
@@ -266,7 +266,7 @@ class _Fit:
             )
         return mean, difference
 
-    def _warn(self, information: Information, on_bound: np.ndarray) -> None:
+    def _warn(self, information: Information, on_bound: np.ndarray, by_prior: np.ndarray) -> None:
         names = self.objective.scales.names
         for name, side in zip(names, on_bound.tolist(), strict=True):
             if side:
@@ -276,8 +276,14 @@ class _Fit:
             flat = sum(direction.flat for direction in information.directions)
             told = f"; told is {', '.join(information.told)}" if information.told else ""
             self.warnings.append(
-                f"the data do not tell {', '.join(moved)}{' apart' if len(moved) > 1 else ''} "
-                f"({flat} flat direction{'s' if flat > 1 else ''} of {len(names)}){told}"
+                f"the data alone do not tell {', '.join(moved)} ({flat} flat direction"
+                f"{'s' if flat > 1 else ''} of {len(names)}){told}"
+            )
+        leaning = [name for name, share in zip(names, by_prior.tolist(), strict=True) if share > 0.5]
+        if leaning:
+            self.warnings.append(
+                f"more than half of what is known of {', '.join(leaning)} is prior: their intervals are "
+                "mostly that"
             )
 
     def _starts(self, search: Search, begun: Search) -> tuple[FitStart, ...]:
@@ -379,6 +385,15 @@ def _on_bound(box: Box, theta: np.ndarray) -> np.ndarray:
     wide = np.where(np.isfinite(box.high - box.low), box.high - box.low, 1.0)
     near = 1e-6 * wide
     return np.where(theta <= box.low + near, "lower", np.where(theta >= box.high - near, "upper", ""))
+
+
+def _share_of_prior(observed: np.ndarray, prior: np.ndarray, still: np.ndarray) -> np.ndarray:
+    # How much of the precision of each number, the others free, its prior brings.
+    share, free = np.zeros(len(prior)), np.flatnonzero(~still)
+    inner = observed[np.ix_(free, free)]
+    if len(free) and np.isfinite(inner).all() and np.linalg.eigvalsh(inner)[0] > 0:
+        share[free] = prior[free] * np.diag(np.linalg.inv(inner))
+    return share
 
 
 def _or_nan(value: float) -> float:

@@ -225,7 +225,9 @@ def _hint_for_unknown(path: KeyPath, form: type[ConfigSpec]) -> str:
     if len(path) == 1 and "fit" in known and key in ("output", "sweep"):
         return "leave it out: a fit looks at the times of its data, and every [[condition]] is solved once"
     if nearest(key, known) is None:
-        for table, keys in _tables(form):
+        # A table below the one in which it stands is what was meant, before any other.
+        near = f"{path[0]}."
+        for table, keys in sorted(_tables(form), key=lambda item: not item[0].startswith(near)):
             if key in keys:
                 return f"it belongs {_in_table(tuple(table.split('.')))}"
     return did_you_mean(key, known)

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
 
 
 def write_fit_folder(
-    folder: Path, problem: FitProblem, result: FitResult, record: Mapping[str, Any], title: str = ""
+    folder: Path,
+    problem: FitProblem,
+    result: FitResult,
+    record: Mapping[str, Any],
+    title: str = "",
+    more: Mapping[str, Content] | None = None,
 ) -> list[str]:
     """Write all that a fit leaves into `folder`, which has been prepared; return the names of the files.
+
+    `more` are files that go with them.
 
     `record` (`exsim.outputs.run_record.build_record`) gets the numbers of the fit under `fit`, its failed
     starts by reason and its warnings. `title` heads the pictures; without it the name of the config does.
     Raises OutputError.
     """
-    files = fit_files(problem, result, title)
+    files = {**fit_files(problem, result, title), **(more or {})}
     said = list(record.get("warnings", ()))
     whole = {
         **record,
