@@ -329,6 +329,19 @@ def test_a_validation_counts_misses_and_what_could_not_be_scored(tmp_path: Path)
     assert "none: nothing is left to chance" in page.text
 
 
+def test_a_fit_to_evidence_shows_the_model_against_it(tmp_path: Path) -> None:
+    scores = (
+        b"id,use,study,analyte,quantity,time_h,target,low,high,unit,model,log_fold_error,verdict,reason\n"
+        b"C3,calibrate,Keller,IL6,peak_fold,,2,,,fold,2.1,0.05,within 2x,\n"
+    )
+    summary = [{"use": "calibrate", "cases": 1, "scored": 1, "median_abs_log_error": 0.05}]
+    files = {"parameters.csv": PARAMETERS, "scores.csv": scores}
+    evidence = {"before": summary, "after": summary}
+    page = _report(_run(tmp_path / "run", "fit", files, fit=FIT, evidence=evidence))
+    assert "C3 calibrate Keller IL6 peak fold 2 2.1 fold within 2x +0.05" in page.text
+    assert "to calibrate, after the fit 1 of 1 cases scored; median |ln error| 0.050" in page.text
+
+
 def test_warnings_and_repairs_of_the_record_are_shown(tmp_path: Path) -> None:
     page = _report(_run(tmp_path / "run", warnings=["the mass is odd"], repairs=["line ends made the same"]))
     assert "the mass is odd" in _box(page, "Warnings")

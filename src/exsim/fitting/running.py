@@ -218,7 +218,9 @@ class _Fit:
             log_likelihood=likelihood,
             starts=self._starts(search, begun),
             agreeing=agree(search.at.value.tolist()),
-            estimates=self._estimates(values, theta, float(at.value[0]), spread, on_bound, information, walks),
+            estimates=self._estimates(
+                values, theta, float(at.value[0]), spread, on_bound, information, walks
+            ),
             directions=information.directions,
             told=information.told,
             profiles=tuple(self._joined(number, walks) for number in self.settings.profiled if walks),

@@ -50,6 +50,7 @@ def shown(command: str, name: str, table: Table) -> tuple[Table, int]:
         ("sweep", "summary.csv"): lambda found: found.of(*_METRICS),
         ("sweep", "sensitivity.csv"): lambda found: found.of(*_INDICES),
         ("validate", "scores.csv"): _scores,
+        ("fit", "scores.csv"): _scores,
     }.get((command, name), lambda found: found)
     return made(table), MOST_STARTS if name == "starts.csv" else html.MOST_ROWS
 
@@ -129,10 +130,10 @@ def facts(run: RunFolder) -> Iterator[tuple[str, str]]:
     """Yield name and text of what the record of a fit or a validation says of the whole."""
     if run.command == "fit":
         yield from _facts_of_fit(run.part("fit"), run.part("failures"))
+        for when in ("before", "after"):
+            yield from _uses(run.part("evidence").get(when), f", {when} the fit")
     if run.command == "validate":
-        for part in run.listed("summary"):
-            if isinstance(part, Mapping) and part.get("cases"):
-                yield f"to {part.get('use')}", _use(part)
+        yield from _uses(run.listed("summary"))
 
 
 def _facts_of_fit(fit: Mapping[str, Any], failures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -156,9 +157,18 @@ def _facts_of_fit(fit: Mapping[str, Any], failures: Mapping[str, Any]) -> Iterat
     yield "slope at the best", f"{slopes[0]} by the gradient, {slopes[1]} by differences"
 
 
+def _uses(parts: Any, when: str = "") -> Iterator[tuple[str, str]]:
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, Mapping) and part.get("cases"):
+            yield f"to {part.get('use')}{when}", _use(part)
+
+
 def _use(part: Mapping[str, Any]) -> str:
     said = [f"{part.get('scored')} of {part.get('cases')} cases scored"]
+    median = part.get("median_abs_log_error")
     within, inside = part.get("share_within_2x"), part.get("share_inside")
+    if isinstance(median, int | float):
+        said.append(f"median |ln error| {median:.3f}")
     if isinstance(within, int | float):
         said.append(f"{within:.0%} of {part.get('log_cases')} within a factor of 2")
     if isinstance(inside, int | float):

@@ -47,9 +47,14 @@ TITLES = {
     ("sweep", "sensitivity.csv"): "Which quantity moves which metric",
     ("fit", "parameters.csv"): "Estimates",
     ("fit", "starts.csv"): "The best starts",
+    ("fit", "scores.csv"): "The fitted model against the evidence, case by case",
     ("validate", "scores.csv"): "Case by case",
 }
 
+_SCORES = (
+    "Inside: in the measured interval. Within 2x: within a factor of 2. ln error: natural logarithm of "
+    "model over target."
+)
 #: (command, file name) -> how to read a table.
 NOTES = {
     ("simulate", "summary.csv"): (
@@ -69,10 +74,8 @@ NOTES = {
     ("fit", "starts.csv"): (
         "Log densities are natural logarithms; a start within 0.1 of the best found the same place."
     ),
-    ("validate", "scores.csv"): (
-        "Inside: in the measured interval. Within 2x: within a factor of 2. ln error: natural logarithm of "
-        "model over target."
-    ),
+    ("validate", "scores.csv"): _SCORES,
+    ("fit", "scores.csv"): _SCORES,
 }
 
 #: Text of a cell -> its class in the style.
