@@ -194,7 +194,7 @@ def _is_numeric(cells: Sequence[str]) -> bool:
 
 def _number(cell: str) -> float | None:
     try:
-        return float(cell)
+        return float(cell.replace("−", "-"))
     except ValueError:
         return None
 
@@ -202,7 +202,8 @@ def _number(cell: str) -> float | None:
 def number_text(cell: str) -> str:
     """Return the number of a cell with four digits, "–" for none, "∞" for one without end."""
     found = _number(cell)
-    if found is None:
+    if found is None or cell[0] in "+−":
+        # No number, or one that was made for a reader already.
         return cell or "–"
     if math.isnan(found):
         return "–"
