@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import FitStudy, read_fit
+from ..api import FitStudy, read_fit, search_settings
 from ..errors import InputError, Problem
 from ..evidence import Score, Summary, summarise
 from ..outputs.files import Content, prepare_run_folder, read_record
@@ -32,7 +32,6 @@ from .progress import say
 from .session import choose_seed, start_jax
 
 if TYPE_CHECKING:
-    from ..fit_problem import SearchSettings
     from ..fit_result import FitResult
 
 #: Done, but not to be trusted.
@@ -114,21 +113,6 @@ def _identity(study: FitStudy, seed: int, device: str) -> dict[str, Any]:
     }
 
 
-def _settings(study: FitStudy, seed: int) -> SearchSettings:
-    from ..fit_problem import SearchSettings
-
-    asked = study.settings
-    return SearchSettings(
-        starts=asked.starts,
-        optimiser=asked.optimiser,
-        iterations=asked.iterations,
-        budget_s=None if asked.budget is None else asked.budget.to("s"),
-        seed=seed,
-        draw_starts=asked.draw_starts,
-        profiled=study.profiled,
-    )
-
-
 def _fitted(study: FitStudy, seed: int, journal: FitJournal, said: bool) -> FitResult:
     from ..fitting import Evaluator, Objective
     from ..fitting import fit as run_fit
@@ -141,7 +125,7 @@ def _fitted(study: FitStudy, seed: int, journal: FitJournal, said: bool) -> FitR
             f"simulation{'s' * (len(problem.simulations) != 1)}, {study.settings.starts} starts"
             + (f"; {journal.found} answers are there already" if journal.found else "")
         )
-    return run_fit(study.problem, _settings(study, seed), evaluate, _Teller(said))
+    return run_fit(study.problem, search_settings(study, seed), evaluate, _Teller(said))
 
 
 class _Teller:
