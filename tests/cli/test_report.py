@@ -255,7 +255,7 @@ def test_failed_starts_are_counted_with_their_reasons(tmp_path: Path) -> None:
 
 def test_estimates_have_an_interval_and_a_verdict_in_words(tmp_path: Path) -> None:
     page = _fit(tmp_path / "run")
-    assert "1756 1321 to ∞ ng/h/kg practically not identifiable –" in page.text
+    assert "1756 above 1321 ng/h/kg practically not identifiable –" in page.text
     assert "sd[IL6] 0.21 0.17 to 0.27 identifiable 0.02" in page.text
 
 

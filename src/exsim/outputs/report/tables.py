@@ -66,8 +66,13 @@ def _estimates(table: Table) -> Table:
 
 
 def _interval(low: str, high: str) -> str:
+    below, above = (end in ("-inf", "inf") for end in (low, high))
     ends = [html.number_text(end) for end in (low, high)]
-    return f"{ends[0]} to {ends[1]}" if low or high else ""
+    if below and above:
+        return "no end"
+    if below or above:
+        return f"below {ends[1]}" if below else f"above {ends[0]}"
+    return f"{ends[0]} to {ends[1]}" if low or high else "–"
 
 
 def _plain_unit(unit: str) -> str:

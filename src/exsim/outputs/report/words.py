@@ -68,8 +68,8 @@ NOTES = {
     ),
     ("sweep", "sensitivity.csv"): "An index with its 95 % interval: near 0 the quantity hardly matters.",
     ("fit", "parameters.csv"): (
-        "The 95 % interval is that of the profile where one was made. ∞: the data give it no end. A dash: "
-        "there is no such number."
+        "The 95 % interval is that of the profile where one was made; with priors it is of the posterior "
+        "density. A dash: there is no such number."
     ),
     ("fit", "starts.csv"): (
         "Log densities are natural logarithms; a start within 0.1 of the best found the same place."
