@@ -47,15 +47,15 @@ def _of_fit(run: RunFolder) -> Iterator[str]:
     }
     if found := names[_STRUCTURALLY]:
         yield (
-            f"Structurally not identifiable: {', '.join(found)}. To the data no value is better than another, "
-            "however good they are. Hold one of them at a value that is known, or give it a prior."
+            f"Structurally not identifiable: {', '.join(found)}. To the data no value is better "
+            "than another, however good they are. Hold one of them at a value that is known, or give it a prior."
         )
     for combination in _texts(fit.get("flat_directions")):
         yield f"A flat direction: {combination} can change and the data are met as well as before."
     if found := names[_PRACTICALLY]:
         yield (
-            f"Practically not identifiable: {', '.join(found)}. The 95 % interval has no end on a side. Hold it "
-            "at a value that is known, give it a prior, or measure what shows it."
+            f"Practically not identifiable: {', '.join(found)}. The 95 % interval has no end on a side. "
+            "Hold it at a value that is known, give it a prior, or measure what shows it."
         )
     bounds = fit.get("at_bound")
     for name, side in (bounds if isinstance(bounds, Mapping) else {}).items():
