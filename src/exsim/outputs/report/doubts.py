@@ -48,7 +48,8 @@ def _of_fit(run: RunFolder) -> Iterator[str]:
     if found := names[_STRUCTURALLY]:
         yield (
             f"Structurally not identifiable: {', '.join(found)}. To the data no value is better "
-            "than another, however good they are. Hold one of them at a value that is known, or give it a prior."
+            "than another, however good they are. Hold one of them at a value that is known, or give it a "
+            "prior."
         )
     for combination in _texts(fit.get("flat_directions")):
         yield f"A flat direction: {combination} can change and the data are met as well as before."
