@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-scaling bench-gpu docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-scaling bench-fits bench-gpu recovery docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -35,8 +35,14 @@ bench-stiff: $(VENV)/bench.stamp  ## stiff models as lanes beside libRoadRunner 
 bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
 	$(BIN)/python benchmarks/scaling.py
 
+bench-fits: $(VENV)/run.stamp  ## two published problems fitted from many starts
+	$(BIN)/python benchmarks/public_fits.py
+
 bench-gpu: $(VENV)/bench.stamp  ## lanes and the fused kernel on a GPU, checked against the CPU
 	$(BIN)/python benchmarks/gpu.py
+
+recovery: $(VENV)/run.stamp  ## whether the intervals of fits hold the truth: 17 data sets with a known one
+	$(BIN)/python benchmarks/recovery.py
 
 docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs anew
 	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py

@@ -110,7 +110,7 @@ class FitResult:
     prediction: Float[np.ndarray, "row"]
     residual: Float[np.ndarray, "row"]
     row_density: Float[np.ndarray, "row"]
-    #: Directional derivative by the gradient and by central differences, at the best.
+    #: Directional derivative by the gradient and by central differences, beside the best.
     gradient_check: tuple[float, float]
     aic: float
     aicc: float

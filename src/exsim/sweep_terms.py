@@ -12,7 +12,7 @@ from .model_spec import ModelCard, ModelSpec
 from .moments import Moment
 from .spec import BoutSpec, RunSpec
 from .sweep_spec import TargetPath, Value, VarySpec
-from .units import Quantity, factor
+from .units import Quantity, factor, is_unit
 
 #: A body mass outside these is impossible (kg), as in a config.
 BODY_MASS_KG = (2.0, 650.0)
@@ -112,15 +112,21 @@ def _model_terms(
 
 
 def number_in(value: Value, unit: str, key: str = "") -> float:
-    """Return a value of a config in a unit. Raises ConfigError, with `key`, where it does not fit."""
+    """Return a value of a config in a unit. Raises ConfigError, with `key`, where it does not fit.
+
+    A plain number is dimensionless, or in the model's own unit where that is one that cannot be written.
+    """
+    hint = f'give it in "{unit}"' if is_unit(unit) else f'write a plain number: it is taken in "{unit}"'
     if isinstance(value, Quantity):
         try:
             return value.to(unit)
         except UnitError as error:
             message = f'"{value}": {error.problems[0].message}'
-            raise fail(message, key, f'give it in "{unit}"') from error
+            raise fail(message, key, hint) from error
     if not isinstance(value, int | float):
-        raise fail(f'"{value}" is not a number with a unit', key, f'give it in "{unit}"')
+        raise fail(f'"{value}" is not a number with a unit', key, hint)
+    if not is_unit(unit):
+        return float(value)
     try:
         factor("dimensionless", unit)
     except UnitError as error:

@@ -247,6 +247,15 @@ def parse_unit(text: str, wanted: str | None = None) -> pint.Unit:
     return registry().Unit(" * ".join(terms))
 
 
+def is_unit(text: str) -> bool:
+    """Say whether a unit can be read. A model may have one that cannot: "per_year" of an SBML file."""
+    try:
+        parse_unit(text)
+    except UnitError:
+        return False
+    return True
+
+
 def factor(unit: str, wanted: str) -> float:
     """Return the number that one `unit` is in `wanted`. Raises UnitError where dimensions differ."""
     return float(_exact_factor(unit, wanted))

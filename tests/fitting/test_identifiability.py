@@ -63,15 +63,25 @@ def test_second_derivatives_are_found_from_gradients() -> None:
 
 
 def test_what_is_still_has_no_covariance_and_the_others_have_that_of_the_rest() -> None:
-    found, wrong = covariance(INFORMATION, np.array([False, True, False]))
+    found, wrong = covariance(INFORMATION, INFORMATION, np.array([False, True, False]))
     assert wrong == ""
     assert np.isnan(found[1]).all()
     kept = np.ix_([0, 2], [0, 2])
     np.testing.assert_allclose(found[kept], np.linalg.inv(INFORMATION[kept]))
 
 
+def test_beside_a_flat_direction_the_covariance_is_that_with_one_of_its_numbers_known() -> None:
+    # Of the first two numbers the data tell the sum alone, and with it the third.
+    slopes = np.array([[1.0, 1.0, 0.5], [2.0, 2.0, -1.0], [0.3, 0.3, 2.0]])
+    matrix = slopes.T @ slopes
+    found, wrong = covariance(matrix, matrix, np.zeros(3, dtype=bool))
+    assert wrong == ""
+    assert np.isnan(found[:2]).all()
+    assert found[2, 2] == pytest.approx(np.linalg.inv(matrix[1:, 1:])[1, 1])
+
+
 def test_row_96_a_matrix_that_is_not_positive_definite_gives_no_standard_errors() -> None:
-    found, wrong = covariance(np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([False, False]))
+    found, wrong = covariance(np.array([[1.0, 2.0], [2.0, 1.0]]), np.eye(2), np.array([False, False]))
     assert np.isnan(found).all()
     assert "not positive definite (eigenvalue -1)" in wrong
 

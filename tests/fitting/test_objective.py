@@ -137,7 +137,7 @@ def test_the_curvature_is_the_fisher_information(tmp_path) -> None:
 def test_a_solve_that_fails_is_minus_infinity_with_its_status_and_spares_the_others(tmp_path) -> None:
     from dataclasses import replace
 
-    problem = replace(rise_problem(tmp_path), max_steps=60)
+    problem = replace(rise_problem(tmp_path), max_steps=500)
     wide = replace(problem, free=tuple(replace(item, high=1e9) for item in problem.free))
     objective = Objective(wide)
     good = _theta(objective, 4.0, 0.7)
@@ -146,8 +146,9 @@ def test_a_solve_that_fails_is_minus_infinity_with_its_status_and_spares_the_oth
     assert found.value[1] == -np.inf
     assert found.status[1] != 0
     assert (found.gradient[1] == 0).all()
-    if found.status[0] == 0:
-        np.testing.assert_allclose(found.value[0], alone.value[0], rtol=1e-6)
+    # The steps of a lane are those of all beside it: the good one is asked again by itself.
+    assert found.status[0] == alone.status[0] == 0
+    np.testing.assert_allclose(found.value[0], alone.value[0], rtol=1e-6)
 
 
 def test_relative_rows_compare_with_rest_and_with_each_other(tmp_path) -> None:

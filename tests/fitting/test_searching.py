@@ -62,6 +62,7 @@ def test_adam_climbs_and_keeps_the_best() -> None:
     start = np.array([[5.0, 5.0, 5.0]])
     found = adam(normal, begin(normal, start), WIDE, 300, rate=0.2)
     assert found.at.value[0] > -0.1
+    assert found.ended[0] == searching.ITERATIONS
     np.testing.assert_allclose(normal(found.vectors).value, found.at.value)
 
 
@@ -133,3 +134,4 @@ def test_iterations_that_run_out_are_said() -> None:
 def test_a_watch_stops_the_search_where_it_is() -> None:
     found = gauss_newton(banana, begin(banana, np.array([[-1.2, 1.0]])), FLAT, 100, lambda search: True)
     assert found.iterations[0] == 0
+    assert found.ended[0] == searching.STOPPED

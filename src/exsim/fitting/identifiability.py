@@ -145,10 +145,15 @@ def observed_information(evaluate: Evaluate, best: Vector, box: Box) -> Matrix:
     return 0.5 * (rows + rows.T)
 
 
-def covariance(information: Matrix, still: Bool[np.ndarray, "parameter"]) -> tuple[Matrix, str]:
-    """Return the covariance of what is not `still` (on a bound, or in a flat direction), and what is wrong.
+def covariance(
+    information: Matrix, curvature: Matrix, still: Bool[np.ndarray, "parameter"]
+) -> tuple[Matrix, str]:
+    """Return the covariance, the inverse of the second derivatives `information`, and what is wrong.
 
-    NaN for what is still, and for everything where the matrix is not positive definite.
+    What is `still` (on a bound) is left where it is. A direction in which the `curvature` of Gauss and
+    Newton, priors with it, is flat is left out: what has no part in it is known as well as if one of the
+    numbers in it were. NaN for what is still or has a part in it, and for everything where the rest is not
+    positive definite.
     """
     found = np.full(information.shape, np.nan)
     free = np.flatnonzero(~still)
@@ -157,13 +162,21 @@ def covariance(information: Matrix, still: Bool[np.ndarray, "parameter"]) -> tup
     inner = information[np.ix_(free, free)]
     if not np.isfinite(inner).all():
         return found, "the second derivatives at the optimum are no numbers: no standard errors"
-    lowest = float(np.linalg.eigvalsh(inner)[0])
+    values, vectors = np.linalg.eigh(curvature[np.ix_(free, free)])
+    flat = values <= FLAT * max(float(values[-1]), 0.0)
+    kept = vectors[:, ~flat]
+    if not kept.shape[1]:
+        return found, ""
+    within = kept.T @ inner @ kept
+    lowest = float(np.linalg.eigvalsh(within)[0])
     if lowest <= 0:
         return found, (
             f"the second derivatives at the optimum are not positive definite (eigenvalue {lowest:.3g}): no "
             "standard errors"
         )
-    found[np.ix_(free, free)] = np.linalg.inv(inner)
+    told = (np.abs(vectors[:, flat]) <= PART).all(axis=1)
+    spread = kept @ np.linalg.inv(within) @ kept.T
+    found[np.ix_(free[told], free[told])] = spread[np.ix_(told, told)]
     return found, ""
 
 

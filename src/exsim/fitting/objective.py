@@ -88,7 +88,16 @@ class Objective:
         else.
         """
         size = self.together
-        parts = [vectors[begin : begin + size] for begin in range(0, len(vectors), size)]
+        found = self._expand_parts([vectors[begin : begin + size] for begin in range(0, len(vectors), size)])
+        spent = np.flatnonzero(found.status == Status.STEP_BUDGET)
+        if len(spent) and len(vectors) > 1:
+            # Lanes share their steps: one that needs too many takes them from those beside it.
+            alone = self._expand_parts([vectors[place : place + 1] for place in spent])
+            for name in Expanded.__dataclass_fields__:
+                getattr(found, name)[spent] = getattr(alone, name)
+        return found
+
+    def _expand_parts(self, parts: list[Vectors]) -> Expanded:
         if len(parts) == 1:
             return self._expand_part(parts[0])
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

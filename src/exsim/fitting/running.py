@@ -23,13 +23,12 @@ from .identifiability import Information, agree, covariance, criteria, observed_
 from .objective import Expanded, Objective, Vectors
 from .profiling import Walk, interval_end, profile
 from .searching import Box, Search
+from .slopes import compare_slopes
 
 #: Vectors that are screened for each start of a hybrid fit.
 SCREENED = 2
 #: Density by which a profile may pass the best before the search goes on from there.
 _HIGHER = 0.05
-#: Share of the natural size of a slope by which gradient and differences may differ.
-_GRADIENT_TOLERANCE = 1e-3
 
 #: What is told while a fit runs: a stage, how much of it is done, of how much, and a sentence.
 Report = Callable[[str, int, int, str], None]
@@ -133,18 +132,17 @@ class _Fit:
             )
         self.report("screening", 0, screened, "")
         begun = searching.begin(self.evaluate, box.inside(starts))
+        if not np.isfinite(begun.at.value).any():
+            raise InferenceError(_nowhere(begun))
         if settings.optimiser == "hybrid":
             # The nominal values first, then the highest of the others, in the order in which they were drawn.
             order = np.argsort(-begun.at.value[1:], kind="stable")[: settings.starts - 1] + 1
             begun = _some(begun, np.concatenate([[0], np.sort(order)]))
-        if not np.isfinite(begun.at.value).any():
-            raise InferenceError(_nowhere(begun))
         method = {"hybrid": "gauss_newton"}.get(settings.optimiser, settings.optimiser)
         found = getattr(searching, method)(
             self.evaluate, begun, box, settings.iterations, self._watch("search", len(begun.vectors))
         )
-        if (found.ended == searching.RUNNING).any():
-            found = searching._ended(found, found.running, searching.STOPPED)
+        if (found.ended == searching.STOPPED).any():
             self.reasons.append(f"the budget of {settings.budget_s:g} s was spent before the search ended")
         return found, begun
 
@@ -193,15 +191,17 @@ class _Fit:
     def _result(self, box: Box, search: Search, begun: Search, best: Search, walks: list[Walk]) -> FitResult:
         objective, scales, problem = self.objective, self.objective.scales, self.problem
         theta, at = best.vectors[0], best.at
-        if best.ended[0] not in (searching.CONVERGED, searching.RUNNING):
+        if best.ended[0] != searching.CONVERGED:
             self.reasons.append(f"the best start ended before it converged: {best.ended[0]}")
-        check = self._check_gradient(box, theta, best.at)
+        check = self._check_gradient(box, best)
         with jax.enable_x64(True):
             known = np.asarray(objective.prior_information(theta))
         information = read_information(at.curvature[0] - np.diag(known), scales)
         on_bound = _on_bound(box, theta)
         observed = observed_information(self.evaluate, theta, box)
-        spread, wrong = covariance(observed, (on_bound != "") | information.moved)
+        spread, wrong = covariance(observed, best.at.curvature[0], on_bound != "")
+        # Where the data alone do not tell a number there is no standard error, whatever its prior says.
+        spread[information.moved] = spread[:, information.moved] = np.nan
         if wrong:
             self.warnings.append(wrong)
         values = self._values(theta[None])[0]
@@ -243,30 +243,16 @@ class _Fit:
         with jax.enable_x64(True):
             return self.objective.values(theta)[0]
 
-    def _check_gradient(self, box: Box, theta: np.ndarray, at: Expanded) -> tuple[float, float]:
-        direction = np.random.default_rng(self.settings.seed).standard_normal(len(theta))
-        pressing = box.pressing(theta[None], at.gradient)[0]
-        direction[pressing | (_on_bound(box, theta) != "")] = 0.0
-        size = float(np.linalg.norm(direction))
-        if size == 0:
-            return 0.0, 0.0
-        direction /= size
-        # In steps of which the density feels each; the natural size of a slope is the root of the
-        # information.
-        natural = float(np.sqrt(max(direction @ at.curvature[0] @ direction, 1e-12)))
-        step = min(0.05 / natural, 0.05)
-        pair = np.stack([theta + step * direction, theta - step * direction])
-        found = self.evaluate(pair)
-        # The slopes at both ends and between, by Simpson's rule, are the difference to the fourth order.
-        slopes = [float(item @ direction) for item in (found.gradient[0], at.gradient[0], found.gradient[1])]
-        mean = (slopes[0] + 4 * slopes[1] + slopes[2]) / 6
-        difference = float(found.value[0] - found.value[1]) / (2 * step)
-        if not abs(mean - difference) <= _GRADIENT_TOLERANCE * (natural + abs(difference)):
+    def _check_gradient(self, box: Box, best: Search) -> tuple[float, float]:
+        theta, at = best.vectors[0], best.at
+        moves = ~box.pressing(theta[None], at.gradient)[0] & (_on_bound(box, theta) == "")
+        found = compare_slopes(self.evaluate, theta, at.curvature[0], moves, box, self.settings.seed)
+        if not found.agree:
             self.reasons.append(
-                f"the gradient at the optimum, {mean:.6g} in a random direction, is not what differences "
-                f"give, {difference:.6g}"
+                f"the gradient beside the optimum, {found.by_gradient:.6g} in a random direction, is not "
+                f"what differences give, {found.by_differences:.6g}"
             )
-        return mean, difference
+        return found.by_gradient, found.by_differences
 
     def _warn(self, information: Information, on_bound: np.ndarray, by_prior: np.ndarray) -> None:
         names = self.objective.scales.names

@@ -114,10 +114,12 @@ def gauss_newton(
     """Climb by damped steps on the curvature; what is `fixed` stays where it is."""
     held = np.zeros(search.vectors.shape, dtype=bool) if fixed is None else fixed
     damping, growth = np.full(len(search.vectors), 1e-2), np.full(len(search.vectors), 2.0)
+    how = ITERATIONS
     for _ in range(iterations):
         search = _settled(search, box, held)
         active = search.running
         if not len(active) or watch(search):
+            how = STOPPED
             break
         here = search.at[active]
         step = _step(search.vectors[active], here, box, held[active], damping[active])
@@ -136,7 +138,12 @@ def gauss_newton(
         growth[active] = np.where(better, 2.0, 2 * growth[active])
         stuck = active[damping[active] > MOST_DAMPING]
         search = _ended(search, stuck, STALLED)
-    return _ended(_settled(search, box, held), search.running, ITERATIONS)
+    return _finished(search, box, held, how)
+
+
+def _finished(search: Search, box: Box, held: np.ndarray, how: str) -> Search:
+    settled = _settled(search, box, held)
+    return _ended(settled, settled.running, how)
 
 
 def _settled(search: Search, box: Box, held: np.ndarray) -> Search:
@@ -211,9 +218,11 @@ def adam(
     with jax.enable_x64(True):
         rule = optax.adam(schedule)
         state = rule.init(jnp.asarray(moving))
+        how = ITERATIONS
         for _ in range(iterations):
             active = search.running
             if not len(active) or watch(search):
+                how = STOPPED
                 break
             change, state = rule.update(jnp.asarray(-gradient), state)
             moving = box.inside(moving + np.asarray(change))
@@ -222,8 +231,7 @@ def adam(
             gradient[active] = found.gradient
             better = found.value > search.at.value[active]
             search = _counted(_taken(search, active[better], moving[active][better], found[better]), active)
-    held = np.zeros(search.vectors.shape, dtype=bool)
-    return _ended(_settled(search, box, held), search.running, ITERATIONS)
+    return _finished(search, box, np.zeros(search.vectors.shape, dtype=bool), how)
 
 
 def lbfgs(
@@ -240,20 +248,26 @@ def lbfgs(
     with jax.enable_x64(True):
         rule = optax.scale_by_lbfgs(memory_size=10)
         state = jax.vmap(rule.init)(jnp.asarray(search.vectors))
-        update = jax.jit(jax.vmap(rule.update))
+        how = ITERATIONS
         for _ in range(iterations):
             search = _settled(search, box, held)
             if not len(search.running) or watch(search):
+                how = STOPPED
                 break
             pressing = box.pressing(search.vectors, search.at.gradient)
             gradient = np.where(pressing, 0.0, search.at.gradient)
-            direction, state = update(jnp.asarray(-gradient), state, jnp.asarray(search.vectors))
+            # Not compiled as a whole: with the compiler options of the command line (several results of one
+            # loop as one kernel) XLA of jaxlib 0.10 ends the process over this program.
+            with jax.disable_jit():
+                direction, state = jax.vmap(rule.update)(
+                    jnp.asarray(-gradient), state, jnp.asarray(search.vectors)
+                )
             direction = -np.asarray(direction)
             # Where the memory points downhill, along the gradient.
             uphill = np.einsum("vp,vp->v", direction, gradient) > 0
             direction = np.where(uphill[:, None] & np.isfinite(direction), direction, gradient)
             search = _along(evaluate, search, box, np.where(pressing, 0.0, direction), gradient)
-    return _ended(_settled(search, box, held), search.running, ITERATIONS)
+    return _finished(search, box, held, how)
 
 
 def _along(evaluate: Evaluate, search: Search, box: Box, direction: Vectors, gradient: Vectors) -> Search:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,18 +92,23 @@ def _hint_for_config(folder: Path, name: str) -> str:
 
 
 def read_conditions(
-    found: ConfigFindings, config: LoadedFit, model: ModelSpec, hashes: dict[str, str]
+    found: ConfigFindings,
+    config: LoadedFit,
+    model: ModelSpec,
+    hashes: dict[str, str],
+    observed: Collection[str] = (),
 ) -> list[Condition]:
     """Return the conditions of a config, in its order; one without a name where it lists none.
 
     The config's own subject and parameters replace those of the run configs, those of a condition
     both. What does not fit the model is noted; the hash of each run config goes into `hashes`.
+    `observed` are the ids that the formulas of the observables take.
     """
     from .config import read_config
 
     spec = config.spec
     before = len(found.problems)
-    check_experiment(found, spec, model)
+    check_experiment(found, spec, model, observed)
     if not spec.condition:
         return [Condition("", _as_run(spec, spec, spec.subject, spec.parameter), ("protocol",))]
     read: dict[str, LoadedConfig] = {}
@@ -113,12 +118,12 @@ def read_conditions(
         if name is not None and path is not None and name not in read:
             read[name] = read_config(path)
             hashes[name] = read[name].sha256
-            _check_run(found, read[name], model, spec.model)
+            _check_run(found, read[name], model, spec.model, observed)
     conditions = []
     for index, condition in enumerate(spec.condition):
         inside = found.inside("condition", index)
         own = {"parameter": condition.parameter, "subject": condition.subject, "protocol": ProtocolSpec()}
-        check_experiment(inside, spec.model_copy(update=own), model)
+        check_experiment(inside, spec.model_copy(update=own), model, observed)
         run = None if condition.protocol is None else read[condition.protocol].spec
         merged = _merged(spec, run or spec, condition)
         if len(found.problems) == before:
@@ -169,11 +174,13 @@ def _check_together(found: ConfigFindings, merged: RunSpec, model: ModelSpec) ->
     found.problems += together.problems
 
 
-def _check_run(found: ConfigFindings, run: LoadedConfig, model: ModelSpec, name: str) -> None:
+def _check_run(
+    found: ConfigFindings, run: LoadedConfig, model: ModelSpec, name: str, observed: Collection[str] = ()
+) -> None:
     assert run.source is not None
     theirs = ConfigFindings(run.source, found.problems, found.warnings)
     found.warnings += run.warnings
-    check_experiment(theirs, run.spec, model)
+    check_experiment(theirs, run.spec, model, observed)
     if Path(run.spec.model).name != Path(name).name:
         theirs.warn(f'written for the model "{run.spec.model}", taken with "{name}"', ("model",))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import ConfigError, EvidenceError, InputError, LabDataError, did_you_mean
 from ..fit_problem import FitProblem, FitRows, FreeNumber, Observable, PlacedTarget, Simulation
+from ..formula import names
 from ..measurements import LabData
 from ..model_spec import ModelSpec
 from ..spec import Method
@@ -104,8 +105,9 @@ def _error(found: ConfigFindings, of_table: type[InputError]) -> InputError:
 def _of_table(
     found: ConfigFindings, config: LoadedFit, model: ModelSpec, hashes: dict[str, str]
 ) -> _Parts | None:
-    conditions = read_conditions(found, config, model, hashes)
     observed = read_observables(found, config, model)
+    taken = {id for item in observed for id in names(item.formula)}
+    conditions = read_conditions(found, config, model, hashes, taken)
     targets = read_free_targets(found, config, model, conditions, [item.formula for item in observed])
     check_bout_bounds(found, targets, conditions)
     table = read_measurements(found, config, model, conditions, observed, hashes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..dosing import convert_dose
@@ -9,7 +10,7 @@ from ..errors import ConfigError, UnitError, did_you_mean
 from ..formula import Expr, names
 from ..model_spec import ModelCard, ModelSpec
 from ..spec import ConfigSpec
-from ..units import Quantity, dimension_words, factor
+from ..units import Quantity, dimension_words, factor, is_unit
 from .config_checks import ConfigFindings
 from .config_source import ConfigSource
 from .sweep_model_checks import check_sweep_against_model
@@ -36,20 +37,27 @@ def check_against_model(config: LoadedConfig, model: ModelSpec) -> list[str]:
     return found.warnings
 
 
-def check_experiment(found: ConfigFindings, spec: ConfigSpec, model: ModelSpec) -> None:
-    """Note what of the parameters, the subject and the protocol of a config does not fit its model."""
+def check_experiment(
+    found: ConfigFindings, spec: ConfigSpec, model: ModelSpec, observed: Collection[str] = ()
+) -> None:
+    """Note what of the parameters, the subject and the protocol of a config does not fit its model.
+
+    `observed` are the ids that formulas outside the model take.
+    """
     card = model.card or ModelCard(title=model.name)
-    _check_parameters(found, spec, model, card)
+    _check_parameters(found, spec, model, card, observed)
     _check_subject(found, spec, model, card)
     _check_bouts(found, spec, card)
     _check_inputs(found, spec, model, card)
 
 
-def _check_parameters(found: ConfigFindings, spec: ConfigSpec, model: ModelSpec, card: ModelCard) -> None:
+def _check_parameters(
+    found: ConfigFindings, spec: ConfigSpec, model: ModelSpec, card: ModelCard, observed: Collection[str]
+) -> None:
     parameters = {item.id: item for item in model.parameters}
     volumes = {state.compartment for state in model.states if state.compartment}
     cards = dict(card.parameters)
-    used = used_ids(model) | volumes
+    used = used_ids(model) | volumes | set(observed)
     held_by_subject = {target: name for name, target in card.subject}
     for id, value in spec.parameter.items():
         path: KeyPath = ("parameter", id)
@@ -109,14 +117,18 @@ def _shown(value: Quantity | float) -> str:
 
 
 def _in_unit(found: ConfigFindings, value: Quantity | float, unit: str, path: KeyPath) -> float | None:
+    # In a unit that cannot be written ("per_year" of an SBML file) a plain number is taken.
+    own = is_unit(unit or "dimensionless")
     try:
         if isinstance(value, Quantity):
             return value.to(unit)
-        factor("dimensionless", unit or "dimensionless")
+        if own:
+            factor("dimensionless", unit or "dimensionless")
         return float(value)
     except UnitError as error:
         if isinstance(value, Quantity):
-            found.refuse(f'"{value}": {error.problems[0].message}', path, f'give it in "{unit}"')
+            hint = f'give it in "{unit}"' if own else f'write a plain number: it is taken in "{unit}"'
+            found.refuse(f'"{value}": {error.problems[0].message}', path, hint)
         else:
             found.refuse(f"{value:g} has no unit", path, f'write it with its unit, "{value:g} {unit}"')
     return None

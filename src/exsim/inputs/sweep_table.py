@@ -14,7 +14,7 @@ from jaxtyping import Float
 from ..errors import ConfigError, Problem, UnitError, did_you_mean, nearest
 from ..sweep_spec import SweepSpec
 from ..sweep_targets import Target
-from ..units import factor
+from ..units import factor, is_unit
 
 #: A larger table is something else, or should be a design (bytes).
 MAX_TABLE_BYTES = 4_000_000_000
@@ -224,6 +224,8 @@ def _scale(path: Path, target: Target, found: str, problems: list[Problem]) -> f
         except UnitError as error:
             problems.append(Problem(error.problems[0].message, str(path), None, target.text))
             return 1.0
+    if not is_unit(target.unit):
+        return 1.0
     try:
         return factor("dimensionless", target.unit)
     except UnitError:

@@ -183,7 +183,8 @@ def _quality(problem: FitProblem, result: FitResult) -> list[str]:
         f"{rows} measurement{'s' * (rows != 1)}{limits}, {free} free number{'s' * (free != 1)}",
         agreement_text(result),
         ", ".join(f"{name} {number_text(value)}" for name, value in scores.items()),
-        f"slope at the best, one direction: {gradient:.3g} by the gradient, {differences:.3g} by differences",
+        f"slope beside the best, one direction: {gradient:.3g} by the gradient, {differences:.3g} by "
+        "differences",
     ]
     if result.directions:
         rank = sum(not item.flat for item in result.directions)
