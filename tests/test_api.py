@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_the_public_names_are_these() -> None:
-    assert exsim.__all__ == ["__version__", "load_model", "simulate", "sweep"]
+    assert exsim.__all__ == ["__version__", "fit", "load_model", "simulate", "sweep"]
     assert set(exsim.__all__) <= set(dir(exsim))
     with pytest.raises(AttributeError, match="no attribute 'simulte'"):
         exsim.simulte  # noqa: B018
@@ -134,3 +134,50 @@ def test_a_sweep_returns_all_draws_with_units_and_its_seed(config: Path) -> None
 def test_a_config_without_a_sweep_is_refused_with_an_example(config: Path) -> None:
     with pytest.raises(ConfigError, match=r"no \[sweep\](.|\n)*draws = 1000"):
         exsim.sweep(config)
+
+
+FIT = """# Which rate do the levels give?
+schema = 1
+model = "here/one.ant"
+
+[data]
+file = "levels.csv"
+
+[[observable]]
+analyte = "C"
+noise = "lognormal"
+sd = 0.05
+
+[fit]
+free = ["k"]
+starts = 3
+
+[[fit.parameter]]
+name = "k"
+lower = 0.01
+upper = 10.0
+start = 2.0
+"""
+
+
+def test_a_fit_returns_estimates_and_records_the_seed_that_it_drew(config: Path) -> None:
+    # C' = -k C, C(0) = 3, k = 0.5
+    rows = "".join(f"A,run,{t},h,C,{3 * np.exp(-0.5 * t):.6g},dimensionless\n" for t in (1, 2, 4))
+    header = "subject,condition,time,time_unit,analyte,value,unit\n"
+    (config.parent / "levels.csv").write_text(header + rows, encoding="utf-8")
+    path = config.with_name("fit.toml")
+    path.write_text(FIT, encoding="utf-8")
+    before = sorted(config.parent.rglob("*"))
+    result = exsim.fit(path)
+    (k,) = result.estimates
+    assert k.value == pytest.approx(0.5, rel=1e-3)
+    # A normal of log k: 1.96 sd / sqrt(sum of t^2) to both sides.
+    half = 1.96 * 0.05 / np.sqrt(1 + 4 + 16)
+    assert k.lower == pytest.approx(0.5 - half, rel=2e-3)
+    assert k.upper == pytest.approx(0.5 + half, rel=2e-3)
+    assert result.converged
+    assert any("the config has no seed" in warning for warning in result.warnings)
+    assert sorted(config.parent.rglob("*")) == before
+    again = exsim.fit(path, ["seed=5", "fit.profile=false"])
+    assert not any("no seed" in warning for warning in again.warnings)
+    assert again.estimates[0].identifiable == "not profiled"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError, Problem
-from .fit_problem import FitProblem
+from .fit_problem import FitProblem, SearchSettings
 from .fit_spec import FitSettings
 from .inputs.config import LoadedConfig, LoadedFit, check_against_model, read_config, read_fit_config
 from .inputs.fit_study import read_fit_inputs
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+    from .fit_result import FitResult
     from .workflows import Run
 
 __all__ = [
     "FitStudy",
     "Study",
+    "fit",
     "load_model",
     "read_draws",
     "read_fit",
     "read_study",
     "run_study",
+    "search_settings",
     "simulate",
     "sweep",
     "sweep_seed",
@@ -173,3 +176,37 @@ def read_fit(config: str | Path, overrides: Sequence[str] = ()) -> FitStudy:
         repairs=(*loaded.repairs, *inputs.repairs),
         data_hashes=inputs.file_hashes,
     )
+
+
+def search_settings(study: FitStudy, seed: int) -> SearchSettings:
+    """Return how a fit that was read is searched for, as `exsim.fitting.fit` takes it."""
+    asked = study.settings
+    return SearchSettings(
+        starts=asked.starts,
+        optimiser=asked.optimiser,
+        iterations=asked.iterations,
+        budget_s=None if asked.budget is None else asked.budget.to("s"),
+        seed=seed,
+        draw_starts=asked.draw_starts,
+        profiled=study.profiled,
+    )
+
+
+def fit(config: str | Path, overrides: Sequence[str] = ()) -> FitResult:
+    """Fit a config to its data and return what was found: estimates, intervals, what the data tell.
+
+    Nothing is written: for a fit that must survive a kill, use the command. A seed that the config lacks is
+    drawn and is among the warnings. Raises as `read_fit`, and InferenceError where the density is a number
+    at no start.
+    """
+    import secrets
+
+    from .fitting import fit as run_fit
+
+    study = read_fit(config, overrides)
+    seed, said = study.seed, study.warnings
+    if seed is None:
+        seed = secrets.randbelow(2**63)
+        said = (*said, f"the config has no seed: {seed} was drawn")
+    result = run_fit(study.problem, search_settings(study, seed))
+    return replace(result, warnings=(*said, *result.warnings))

@@ -19,8 +19,8 @@ def test_without_a_command_the_help_is_shown_and_the_exit_code_is_2(
 
 def test_only_commands_with_something_to_leave_out_take_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     takes = []
-    for command in ("simulate", "check", "models", "validate", "doctor"):
+    for command in ("simulate", "check", "convert", "models", "validate", "report", "doctor"):
         assert main([command, "--help"]) == 0
         if "--quiet" in capsys.readouterr().out:
             takes.append(command)
-    assert takes == ["simulate", "check", "validate"]
+    assert takes == ["simulate", "check", "convert", "validate"]

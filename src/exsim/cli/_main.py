@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from ..errors import ExsimError, InputError, OutputError, RefusedError
 from ..version import __version__
+from .convert_options import add_convert
 from .stopping import EXIT_SIGINT, EXIT_SIGTERM, Terminated, stopping_in_time
 
 EXIT_BUG, EXIT_USAGE = 1, 2
@@ -108,13 +109,21 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--out", type=Path, metavar="DIR", help="where the table and the figure go")
     validate.set_defaults(body=_validate)
 
+    convert = add_convert(commands)
+    convert.set_defaults(body=_convert)
+
+    report = commands.add_parser("report", help="one HTML page of a finished run")
+    report.add_argument("folder", type=Path, metavar="RUN_DIR", help="folder of a run")
+    report.add_argument("--out", type=Path, metavar="FILE", help="the page (default: RUN_DIR/report.html)")
+    report.set_defaults(body=_report)
+
     doctor = commands.add_parser("doctor", help="versions, devices, float64, caches")
     doctor.set_defaults(body=_doctor)
 
-    for command in (simulate, sweep, fit, check, models, validate, doctor):
+    for command in (simulate, sweep, fit, check, convert, models, validate, report, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
-    for command in (simulate, sweep, fit, check, validate):
+    for command in (simulate, sweep, fit, check, convert, validate):
         command.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return parser
 
@@ -143,6 +152,12 @@ def _check(arguments: argparse.Namespace) -> int:
     return check(arguments.file, arguments.model, json_output=arguments.json, quiet=arguments.quiet)
 
 
+def _convert(arguments: argparse.Namespace) -> int:
+    from .convert import convert
+
+    return convert(arguments)
+
+
 def _models(arguments: argparse.Namespace) -> int:
     from .models import models
 
@@ -159,6 +174,12 @@ def _validate(arguments: argparse.Namespace) -> int:
         out_dir=arguments.out,
         quiet=arguments.quiet,
     )
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from .report import report
+
+    return report(arguments.folder, arguments.out, json_output=arguments.json)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api import FitStudy, read_fit
+from ..api import FitStudy, read_fit, search_settings
 from ..errors import InputError, Problem
 from ..evidence import Score, Summary, summarise
 from ..outputs.files import Content, prepare_run_folder, read_record
@@ -32,7 +32,6 @@ from .progress import say
 from .session import choose_seed, start_jax
 
 if TYPE_CHECKING:
-    from ..fit_problem import SearchSettings
     from ..fit_result import FitResult
 
 #: Done, but not to be trusted.
@@ -83,6 +82,7 @@ def fit(arguments: argparse.Namespace) -> int:
             timing=watch.read() | result.seconds,
             warnings=warnings,
             repairs=study.repairs,
+            title=study.config.spec.label or study.config.question,
         )
         scored = _score_evidence(study, result, said)
         files = _write(study, folder, result, record, scored)
@@ -113,21 +113,6 @@ def _identity(study: FitStudy, seed: int, device: str) -> dict[str, Any]:
     }
 
 
-def _settings(study: FitStudy, seed: int) -> SearchSettings:
-    from ..fit_problem import SearchSettings
-
-    asked = study.settings
-    return SearchSettings(
-        starts=asked.starts,
-        optimiser=asked.optimiser,
-        iterations=asked.iterations,
-        budget_s=None if asked.budget is None else asked.budget.to("s"),
-        seed=seed,
-        draw_starts=asked.draw_starts,
-        profiled=study.profiled,
-    )
-
-
 def _fitted(study: FitStudy, seed: int, journal: FitJournal, said: bool) -> FitResult:
     from ..fitting import Evaluator, Objective
     from ..fitting import fit as run_fit
@@ -140,7 +125,7 @@ def _fitted(study: FitStudy, seed: int, journal: FitJournal, said: bool) -> FitR
             f"simulation{'s' * (len(problem.simulations) != 1)}, {study.settings.starts} starts"
             + (f"; {journal.found} answers are there already" if journal.found else "")
         )
-    return run_fit(study.problem, _settings(study, seed), evaluate, _Teller(said))
+    return run_fit(study.problem, search_settings(study, seed), evaluate, _Teller(said))
 
 
 class _Teller:
@@ -214,14 +199,13 @@ def _write(
 ) -> list[str]:
     from ..outputs.fit_folder import write_fit_folder
 
-    title = study.config.spec.label or study.config.question
     more: dict[str, Content] = {}
     if scored is not None:
         more["scores.csv"] = scores_csv(scored.scores)
         record = record | {
             "evidence": {"before": list(map(asdict, scored.before)), "after": list(map(asdict, scored.after))}
         }
-    return write_fit_folder(folder, study.problem, result, record, title, more)
+    return write_fit_folder(folder, study.problem, result, record, record["title"], more)
 
 
 def _print(

@@ -98,6 +98,7 @@ def _simulate_one(
         timing=watch.read(),
         warnings=all_warnings,
         repairs=config.repairs,
+        title=config.spec.label or config.question,
     )
     write_run(
         folder,

@@ -256,6 +256,7 @@ def _finish(
             repairs=config.repairs,
             failures=failures,
             versions_used=used,
+            title=config.spec.label or config.question,
         )
         write_run(folder, files, record)
     return {"summary": summary, "failures": failures, "files": ["run.json", "sweep.zarr", *files]}

@@ -68,6 +68,7 @@ def validate(
         repairs=table.repairs,
         failures={"not solved": runs.failed_solves},
         summary=[asdict(summary) for summary in summaries],
+        title=f"{spec.name} against {table.path.name}",
     )
     _write(folder, spec, table, scores, record)
     if json_output:

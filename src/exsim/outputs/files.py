@@ -23,6 +23,9 @@ from .run_record import sha256_of, to_json
 
 #: The record of a run; its presence says that the folder is whole and exsim's own.
 RECORD_NAME = "run.json"
+#: The page that `exsim report` makes of a run, and what stands in its first lines: it is exsim's own, too.
+REPORT_NAME = "report.html"
+REPORT_MARK = '<meta name="generator" content="exsim'
 #: What ends the name of a file that is not complete. Readers ignore it.
 PARTIAL = ".partial"
 
@@ -32,6 +35,7 @@ Content = bytes | Callable[[Path], None]
 _OLDER_RECORD = f"older-{RECORD_NAME}{PARTIAL}"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _RECORD_LIMIT_BYTES = 100_000_000
+_HEAD_BYTES = 400
 
 
 def prepare_run_folder(
@@ -155,6 +159,14 @@ def read_record(folder: Path) -> dict | None:
     return _record_in(folder / RECORD_NAME)
 
 
+def is_report(path: Path) -> bool:
+    """Return whether a file is a report that exsim wrote. Raises OSError."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return REPORT_MARK.encode() in file.read(_HEAD_BYTES)
+
+
 def _record_in(path: Path) -> dict | None:
     try:
         if path.is_symlink() or path.stat().st_size > _RECORD_LIMIT_BYTES:
@@ -228,6 +240,9 @@ def _remove_listed(folder: Path, record: Mapping[str, Any] | None) -> None:
         path = folder / str(name)
         if _PLAIN_NAME.fullmatch(str(name)) and path.is_file() and not path.is_symlink():
             path.unlink()
+    # A report of the older run would be taken for one of the new.
+    if record and is_report(folder / REPORT_NAME):
+        (folder / REPORT_NAME).unlink()
 
 
 def _prove_writable(folder: Path) -> None:
