@@ -13,7 +13,7 @@ from .fit_spec import FitSettings
 from .inputs.config import LoadedConfig, LoadedFit, check_against_model, read_config, read_fit_config
 from .inputs.fit_study import read_fit_inputs
 from .inputs.model_files import load_model
-from .model_spec import ModelSpec
+from .model_spec import ModelSpec, begun_as
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def read_study(config: str | Path, overrides: Sequence[str] = ()) -> Study:
     ModelFileError with every problem of the file, RefusedError for a construct that is not done.
     """
     loaded = read_config(Path(config), overrides)
-    model = load_model(loaded.spec.model, loaded.path.parent)
+    model = begun_as(load_model(loaded.spec.model, loaded.path.parent), loaded.spec.initial_state)
     return Study(loaded, model, tuple(check_against_model(loaded, model)))
 
 
@@ -165,7 +165,7 @@ def read_fit(config: str | Path, overrides: Sequence[str] = ()) -> FitStudy:
     LabDataError with every problem, RefusedError for a construct of the model that is not done.
     """
     loaded = read_fit_config(Path(config), overrides)
-    model = load_model(loaded.spec.model, loaded.path.parent)
+    model = begun_as(load_model(loaded.spec.model, loaded.path.parent), loaded.spec.initial_state)
     inputs = read_fit_inputs(loaded, model)
     return FitStudy(
         config=loaded,

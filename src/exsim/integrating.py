@@ -41,6 +41,8 @@ class Status(IntEnum):
     IMPLICIT_STAGE = 4
     #: Of a sweep on a cluster (`exsim.sweeping.cluster`).
     WORKER_LOST = 5
+    #: Of a model that settles before the start (`exsim.settling`).
+    NO_STEADY_STATE = 6
 
 
 STATUS_TEXT: dict[Status, str] = {
@@ -50,6 +52,7 @@ STATUS_TEXT: dict[Status, str] = {
     Status.NOT_FINITE: "a state grew without bound or is not a number",
     Status.IMPLICIT_STAGE: "the equations of an implicit step could not be solved",
     Status.WORKER_LOST: "every worker that had it died",
+    Status.NO_STEADY_STATE: "no steady state was found before the start",
 }
 
 
@@ -150,11 +153,15 @@ def integrate(
         throw=False,
     )
     observed, reached = solution.ys[0], solution.ys[1][-1]
+    status = _status(solution, observed, reached, count)
+    if model.spec.settles and count:
+        unsettled = jnp.any(jnp.isnan(jnp.stack([*start])), axis=0)
+        status = jnp.where(unsettled, int(Status.NO_STEADY_STATE), status)
     return Integration(
         observed=jnp.where(jnp.isfinite(observed), observed, jnp.nan),
         reached=reached[:count],
         reached_tau=solution.ts[1][-1],
-        status=_status(solution, observed, reached, count),
+        status=status,
         steps=solution.stats["num_steps"],
         rejected_steps=solution.stats["num_rejected_steps"],
     )

@@ -14,7 +14,7 @@ Function definitions are inlined and local parameters are renamed `reaction.para
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -195,6 +195,8 @@ class ModelSpec:
     switches: tuple[TimeSwitch, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     card: ModelCard | None = None
+    #: True where simulations begin in the steady state of the model with nothing done, not at its start.
+    settles: bool = False
     #: Warnings for the record (unit checks that could not be made, and the like).
     warnings: tuple[str, ...] = field(default=(), compare=False)
     #: SHA-256 of each file that was read, by file name.
@@ -206,3 +208,8 @@ class ModelSpec:
 
     def __hash__(self) -> int:
         return self._hash
+
+
+def begun_as(model: ModelSpec, initial_state: str) -> ModelSpec:
+    """Return the model as a config begins it: at "rest" or "steady" (see `ModelSpec.settles`)."""
+    return replace(model, settles=True) if initial_state == "steady" else model

@@ -14,6 +14,7 @@ from .jax_setup import eqx, jax, jnp
 from .lanes import LANES, ONE_VECTOR, Timeline
 from .model import Model
 from .protocol import Protocol, build_schedule
+from .settling import start_of
 from .shapes import OutputTimes, OverTime, ParameterVector
 
 __all__ = ["SOLVERS", "STATUS_TEXT", "Status", "Trajectory", "solve"]
@@ -107,10 +108,7 @@ def _solve(
     if schedule.edges.ndim > 1:
         raise ValueError(f"{model.spec.name}: lanes have jumps at times of their own here: sweep them")
     times = times_h / model.spec.time_unit_h
-    start = [
-        jnp.broadcast_to(jax.lax.convert_element_type(value, dtype), lanes)
-        for value in model.initial_state(jnp, values)
-    ]
+    start = start_of(model, values, constants, lanes, dtype)
     timeline = Timeline(schedule, constants)
     found = integrate(
         model,

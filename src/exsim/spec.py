@@ -196,7 +196,10 @@ class ConfigSpec(FrozenTable):
         default_factory=FrozenDict, description="values that replace the model's own, by parameter id"
     )
     protocol: ProtocolSpec = ProtocolSpec()
-    initial_state: Literal["rest"] = "rest"
+    initial_state: Literal["rest", "steady"] = Field(
+        "rest",
+        description="rest: as the model file starts; steady: where the model settles with nothing done",
+    )
     solver: SolverSpec = SolverSpec()
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="recorded with the run; drawn where it is missing"

@@ -12,9 +12,11 @@ import xarray as xr
 from .datasets import trajectory_dataset
 from .errors import Problem, RefusedError, SolveError
 from .formula import names
+from .jax_setup import jax, jnp
 from .model import Model, compile_model
 from .model_spec import ModelCard, ModelSpec
 from .protocol import Protocol, compile_protocol
+from .settling import at_rest, start_of
 from .solving import STATUS_TEXT, Status, Trajectory, solve
 from .spec import RunSpec, SolverSpec
 from .version import __version__
@@ -54,6 +56,9 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str =
     protocol = compile_protocol(spec, model)
     parameters = parameter_values(spec, model)
     check_start(model, parameters)
+    rest = resting_levels(model, parameters)
+    if model.spec.settles:
+        _check_settled(model, rest)
     started = time.monotonic(), time.process_time()
     trajectory, method, warnings = _solve_with_fallbacks(
         model, protocol, parameters, output_times_h(spec, protocol), spec.solver
@@ -74,7 +79,6 @@ def run_simulation(spec: RunSpec, model_spec: ModelSpec, name: str, title: str =
         "cpu_s": time.process_time() - started[1],
     }
     attributes = {"config": name, "exsim_version": __version__} | ({"title": title} if title else {})
-    rest = resting_levels(model, parameters)
     dataset = trajectory_dataset(model, protocol, trajectory, rest, attributes)
     return Run(dataset, solver, (*model_spec.warnings, *warnings))
 
@@ -102,9 +106,16 @@ def output_times_h(spec: RunSpec, protocol: Protocol) -> np.ndarray:
 
 def resting_levels(model: Model, parameters: np.ndarray) -> dict[str, float]:
     """Return every state and rule before anything is done, by id, in the units of the model."""
+    ids = (*model.state_ids, *model.rule_ids)
+    if model.spec.settles:
+        with jax.enable_x64(True):
+            rows = [jnp.asarray(value) for value in parameters]
+            constants = model.constants(jnp, rows)
+            found = at_rest(model, rows, constants, start_of(model, rows, constants, (), np.float64))
+            return {id: float(found.named(id)) for id in ids}
     with np.errstate(all="ignore"):
         at_start = model.start(np, list(parameters), [0.0] * len(model.input_ids))
-        return {id: float(at_start.named(id)) for id in (*model.state_ids, *model.rule_ids)}
+        return {id: float(at_start.named(id)) for id in ids}
 
 
 def parameter_values(spec: RunSpec, model: Model) -> np.ndarray:
@@ -149,6 +160,18 @@ def check_start(model: Model, parameters: np.ndarray) -> None:
                     Status.NOT_FINITE,
                     0.0,
                 )
+
+
+def _check_settled(model: Model, rest: dict[str, float]) -> None:
+    lost = [id for id in model.state_ids if not np.isfinite(rest[id])]
+    if lost:
+        raise SolveError(
+            f"{STATUS_TEXT[Status.NO_STEADY_STATE]}: with nothing done, {model.spec.name} does not settle.\n"
+            '  Way out: write initial_state = "rest" to begin at the values of the model file, or look for a'
+            " state that is made and never removed.",
+            Status.NO_STEADY_STATE,
+            0.0,
+        )
 
 
 def _solve_with_fallbacks(

@@ -14,7 +14,7 @@ from ..errors import ConfigError, Problem, SolveError
 from ..evidence import NOT_SCORED, Score, Summary, needs, not_scored, score_case
 from ..evidence_case import EvidenceCase, EvidenceTable, describe, short_study, target_text
 from ..inputs.config import check_against_model, read_config
-from ..model_spec import ModelSpec
+from ..model_spec import ModelSpec, begun_as
 from ..outputs.tables import csv_bytes
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def read_studies(table: EvidenceTable, model: ModelSpec) -> tuple[dict[Path, Stu
             problems += error.problems
             continue
         try:
-            studies[path] = Study(config, model, tuple(check_against_model(config, model)))
+            own = begun_as(model, config.spec.initial_state)
+            studies[path] = Study(config, own, tuple(check_against_model(config, own)))
         except ConfigError as error:
             refused[path] = f"{path.name} does not fit the model: {error.problems[0].message}"
     if problems:

@@ -23,6 +23,7 @@ from ..lanes import LANES, Timeline
 from ..model import Model
 from ..peaks import furthest_fold, peak, rise_after, time_of_peak
 from ..protocol import Protocol, Schedule, build_schedule
+from ..settling import at_rest, start_of
 from ..spec import RunSpec
 from ..sweep_placement import place_protocol
 from ..sweep_targets import Target
@@ -166,10 +167,7 @@ def _solve(bundle: Bundle, numbers: BundleNumbers, values: Array, between: int) 
     marks = [mark[0] if simulations == 1 else tiled(mark) for mark in numbers.marks_h]
     schedule = build_schedule(model, protocol, constants, numbers.until_h, marks)
     taus = jnp.asarray(np.arange(schedule.segments * between + 1) / between, dtype)
-    start = [
-        jnp.broadcast_to(jax.lax.convert_element_type(value, dtype), lanes)
-        for value in model.initial_state(jnp, rows)
-    ]
+    start = start_of(model, rows, constants, lanes, dtype)
 
     def observe(tau: Array, states: tuple[Array, ...], here: Timeline) -> Array:
         evaluate = model.observer(jnp, here.time(tau), here.inputs, states, constants)
@@ -187,7 +185,7 @@ def _solve(bundle: Bundle, numbers: BundleNumbers, values: Array, between: int) 
         atol=numbers.atol,
         max_steps=bundle.max_steps,
     )
-    at_start = model.start(jnp, rows, [0.0] * len(model.input_ids))
+    at_start = at_rest(model, rows, constants, start)
     rest = jnp.stack([jnp.broadcast_to(at_start(tree), lanes) for tree in bundle.observables])
     return _Solved(schedule, found.observed, rest, found.status, found.steps)
 

@@ -7,7 +7,6 @@ gives does not depend on how many blocks are solved, in which order, or where.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -21,6 +20,7 @@ from ..jax_setup import eqx, jax, jnp
 from ..lanes import LANES, Timeline
 from ..model import Model
 from ..protocol import Protocol, Schedule, build_schedule
+from ..settling import at_rest, start_of
 from ..shapes import OutputHours
 from .measuring import Measure, OutputGrid, measure
 from .ordering import stiffness
@@ -173,18 +173,12 @@ def _constants(task: BlockTask, numbers: BlockNumbers) -> tuple[list[Any], dict[
     return rows, {id: jax.lax.convert_element_type(value, dtype) for id, value in found.items()}
 
 
-def _start(task: BlockTask, numbers: BlockNumbers, rows: Sequence[Any]) -> tuple[Array, ...]:
-    lanes, dtype = numbers.varied.shape[1:], numbers.parameters.dtype
-    return tuple(
-        jnp.broadcast_to(jax.lax.convert_element_type(value, dtype), lanes)
-        for value in task.model.initial_state(jnp, rows)
-    )
-
-
 def _stiffness(task: BlockTask, numbers: BlockNumbers) -> Float[Array, "draw"]:
     rows, constants = _constants(task, numbers)
     schedule = build_schedule(task.model, numbers.protocol, constants, numbers.until_h)
-    return stiffness(task.model, Timeline(schedule, constants), _start(task, numbers, rows))
+    lanes, dtype = numbers.varied.shape[1:], numbers.parameters.dtype
+    start = start_of(task.model, rows, constants, lanes, dtype)
+    return stiffness(task.model, Timeline(schedule, constants), start)
 
 
 def _own(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
@@ -203,6 +197,7 @@ def _shared(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
     dtype = numbers.parameters.dtype
     taus = _taus(task, schedule, numbers.times_h / hours, dtype)
     lanes = numbers.varied.shape[1:]
+    start = start_of(model, rows, constants, lanes, dtype)
 
     def observe(tau: Array, states: tuple[Array, ...], here: Timeline) -> Array:
         values = dict(zip(model.state_ids, states, strict=True))
@@ -215,7 +210,7 @@ def _shared(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
         LANES,
         task.method,
         timeline,
-        _start(task, numbers, rows),
+        start,
         taus,
         observe,
         rtol=numbers.rtol,
@@ -223,7 +218,7 @@ def _shared(task: BlockTask, numbers: BlockNumbers) -> dict[str, Array]:
         max_steps=task.max_steps,
         lone_step=numbers.lone_step_h / hours,
     )
-    rest = model.start(jnp, rows, [0.0] * len(model.input_ids))
+    rest = at_rest(model, rows, constants, start)
     curves = {
         id: (found.observed[:, place], jnp.broadcast_to(jnp.asarray(rest.named(id), dtype), lanes))
         for place, id in enumerate(task.observed)
