@@ -176,7 +176,10 @@ _BOUT = '[[protocol.bout]]\nstart = "0 h"\nduration = "1 h"\nintensity = 0.7\n'
             ("start, 100 ng/h/kg, lies outside the bounds, 200 to 10000 ng/h/kg",),
         ),
         (
-            fit_text(fit=_RELEASE + 'upper = "1000 ng/h/kg"\n'),
+            fit_text(
+                head='[parameter]\nrelease_gain = "1359 ng/h/kg"\n',
+                fit=_RELEASE + 'upper = "1000 ng/h/kg"\n',
+            ),
             "[[fit.parameter]]",
             ("its value, 1359 ng/h/kg, lies outside the bounds", "write a start between them"),
         ),

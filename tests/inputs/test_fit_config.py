@@ -13,6 +13,7 @@ import pytest
 from exsim.fit_problem import FreeNumber
 from exsim.formula import Call, Name, Number
 from exsim.inputs.config import read_fit_config, to_toml
+from exsim.inputs.model_files import load_model
 from exsim.scales import Scales
 
 from .fit_files import DATA, FREE, HEADER, IL6, RACE, ROWS, fit_text, read, table_text, write
@@ -151,10 +152,14 @@ def test_bounds_scale_and_prior_come_from_the_card_of_the_model(tmp_path: Path) 
     assert (number.name, number.unit, number.kind, number.scale) == (
         "release_gain", "ng/h/kg", "model", "log",
     )  # fmt: skip
-    assert (number.low, number.high, number.nominal) == (200.0, 10000.0, 1359.0)
+    model = load_model("il6_axis")
+    (value,) = (item.value for item in model.parameters if item.id == "release_gain")
+    assert model.card is not None
+    card = dict(model.card.parameters)["release_gain"]
+    assert ((number.low, number.high), number.nominal) == (card.bounds, value)
     assert number.prior is not None
-    assert (number.prior.kind, number.prior.scale) == ("lognormal", 0.7)
-    assert math.exp(number.prior.location) == pytest.approx(1359.0)
+    assert (number.prior.kind, number.prior.scale) == ("lognormal", card.prior_log_sd)
+    assert math.exp(number.prior.location) == pytest.approx(value)
 
 
 def test_what_the_config_says_of_a_number_replaces_the_card(tmp_path: Path) -> None:
