@@ -256,6 +256,7 @@ class Fit:
             agreeing=starts // 2 if agreeing is None else agreeing,
             estimates=tuple(estimates),
             directions=directions,
+            told=(),
             profiles=tuple(self.profile(j, theta, spread[j], top, flat, weak) for j in range(k))
             if profiled
             else (),
