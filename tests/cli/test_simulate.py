@@ -71,6 +71,20 @@ def test_quiet_prints_nothing_and_the_record_keeps_the_warnings(
     assert json.loads((folder / "runs" / "loose" / "run.json").read_text())["warnings"]
 
 
+def test_the_record_has_the_title_and_a_real_run_makes_a_report(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_question = "# How fast does it go?\n" + (folder / "rest.toml").read_text()
+    (folder / "rest.toml").write_text(with_question)
+    assert main(["simulate", "rest.toml", "--quiet"]) == 0
+    record = json.loads((folder / "runs" / "rest" / "run.json").read_text())
+    assert record["title"] == "How fast does it go?"
+    assert main(["report", "runs/rest"]) == 0
+    page = (folder / "runs" / "rest" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>How fast does it go?</h1>" in page
+    assert page.count('src="data:image/png;base64,') == 1
+
+
 # ---- terminals -----------------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _DIMENSIONLESS = ("", "1", "dimensionless")
 #: Room under the panels for the line of the source, inches.
 _FOOT_IN = 0.32
+#: A heading of so many letters is not broken over two lines.
+_SHORT = 24
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,12 @@ class PanelSize:
 
 
 def titled(name: str, heading: str) -> str:
-    """Return the title of a figure: "A marathon: residuals"; after a question the heading is a sentence."""
+    """Return the title of a figure: "A marathon: residuals"; after a question the heading is a sentence.
+
+    A short heading stays on one line, by blanks that do not break.
+    """
+    if len(heading) <= _SHORT:
+        heading = heading.replace(" ", "\u00a0")
     name, sentence = name.strip(), heading[:1].upper() + heading[1:]
     if name.endswith(("?", "!", ".")):
         return f"{name} {sentence}"

@@ -159,7 +159,7 @@ def _facts_of_fit(fit: Mapping[str, Any], failures: Mapping[str, Any]) -> Iterat
     yield "log density, log likelihood", f"{number('log_density')}, {number('log_likelihood')}"
     yield "AIC, AICc, BIC", ", ".join(number(key) for key in ("aic", "aicc", "bic"))
     yield "directions that the data tell", f"{number('fisher_rank')} of {number('free_numbers')}"
-    yield "slope at the best", f"{slopes[0]} by the gradient, {slopes[1]} by differences"
+    yield "slope beside the best", f"{slopes[0]} by the gradient, {slopes[1]} by differences"
 
 
 def _uses(parts: Any, when: str = "") -> Iterator[tuple[str, str]]:
