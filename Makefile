@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-scaling bench-fits bench-gpu recovery docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-scaling bench-fits bench-gpu recovery docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -31,6 +31,9 @@ bench: $(VENV)/bench.stamp  ## speed of one run and of sweeps beside other progr
 
 bench-stiff: $(VENV)/bench.stamp  ## stiff models as lanes beside libRoadRunner and Kvaerno5
 	$(BIN)/python benchmarks/stiff.py
+
+bench-gradients: $(VENV)/bench.stamp  ## value and gradient for fits beside AMICI, diffrax and differences
+	$(BIN)/python benchmarks/gradients.py
 
 bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
 	$(BIN)/python benchmarks/scaling.py
@@ -71,6 +74,7 @@ $(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/bench.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet -c constraints.txt -e ".[benchmark]"
 	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-lsoda]" || echo "numbalsoda is left out: no Fortran compiler"
+	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-amici]" || echo "AMICI is left out: no compiler for C++20"
 	touch $@
 
 clean:

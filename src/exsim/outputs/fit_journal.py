@@ -82,7 +82,7 @@ class FitJournal:
     def append(self, record: Record) -> None:
         """Write one record through to the disk. Raises OutputError."""
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **record)
+        np.savez(buffer, **record)  # type: ignore[arg-type]
         try:
             self._file.write(_framed(buffer.getvalue()))
             self._flush()
@@ -117,7 +117,7 @@ class FitJournal:
             whole = file.tell()
             while (payload := _next(file)) is not None:
                 try:
-                    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+                    with np.load(io.BytesIO(payload)) as arrays:
                         self._records.append({name: arrays[name] for name in arrays.files})
                 except (ValueError, zipfile.BadZipFile, OSError):
                     break
