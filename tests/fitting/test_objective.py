@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -135,8 +137,6 @@ def test_the_curvature_is_the_fisher_information(tmp_path) -> None:
 
 
 def test_a_solve_that_fails_is_minus_infinity_with_its_status_and_spares_the_others(tmp_path) -> None:
-    from dataclasses import replace
-
     problem = replace(rise_problem(tmp_path), max_steps=500)
     wide = replace(problem, free=tuple(replace(item, high=1e9) for item in problem.free))
     objective = Objective(wide)
@@ -182,6 +182,16 @@ def test_relative_rows_compare_with_rest_and_with_each_other(tmp_path) -> None:
     looked = objective.look(_theta(objective, 0.4))
     expected = [8 * np.exp(-0.4), np.exp(-0.8), np.log2(8 * np.exp(-1.2)), np.exp(-1.6) / np.exp(-0.5)]
     np.testing.assert_allclose(looked.prediction, expected, rtol=1e-6)
+
+
+def test_the_gradient_goes_through_the_steady_state_before_the_start(tmp_path) -> None:
+    problem = rise_problem(tmp_path, value=np.full(5, 2.5))
+    objective = Objective(replace(problem, model=replace(problem.model, settles=True)))
+    theta = _theta(objective, 4.4, 0.6)
+    np.testing.assert_allclose(objective.look(theta).prediction, 4.4 * 0.5 / 0.6, rtol=1e-6)
+    np.testing.assert_allclose(
+        objective.expand(theta[None]).gradient[0], _differences(objective, theta), rtol=1e-4
+    )
 
 
 def test_what_lies_before_the_start_is_at_rest(tmp_path) -> None:
