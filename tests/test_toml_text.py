@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exsim.toml_text import toml_text
@@ -20,6 +20,7 @@ _values = st.one_of(_plain, st.lists(_plain, max_size=3))
 _rows = st.lists(st.dictionaries(_keys, _values, min_size=1, max_size=2), min_size=1, max_size=2)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_keys, _values | _rows | st.dictionaries(_keys, _values, min_size=1), max_size=4))
 def test_a_table_written_and_read_again_is_equal(table: dict) -> None:
     assert tomllib.loads(toml_text(table)) == table

@@ -19,20 +19,21 @@ def toml_text(table: dict[str, Any]) -> str:
 def _write_table(lines: list[str], path: tuple[str, ...], table: dict[str, Any]) -> None:
     tables = {key: value for key, value in table.items() if isinstance(value, dict)}
     arrays = {key: value for key, value in table.items() if _is_table_array(value)}
-    for key, value in table.items():
-        if key not in tables and key not in arrays and not (value == [] and path == ("protocol",)):
-            lines.append(f"{_key(key)} = {_value(value)}")
+    lines += [f"{_key(key)} = {_value(value)}" for key, value in table.items() if _is_line(path, value)]
     for key, value in tables.items():
-        if value:
-            if not all(
-                item == [] or isinstance(item, dict) or _is_table_array(item) for item in value.values()
-            ):
-                lines += ["", f"[{_header((*path, key))}]"]
-            _write_table(lines, (*path, key), value)
+        if any(_is_line((*path, key), item) for item in value.values()):
+            lines += ["", f"[{_header((*path, key))}]"]
+        _write_table(lines, (*path, key), value)
     for key, rows in arrays.items():
         for row in rows:
             lines += ["", f"[[{_header((*path, key))}]]"]
             lines += [f"{_key(name)} = {_value(value)}" for name, value in row.items()]
+
+
+def _is_line(path: tuple[str, ...], value: Any) -> bool:
+    # What is no table, and no list of bouts or doses without one.
+    is_table = isinstance(value, dict) or _is_table_array(value)
+    return not is_table and not (value == [] and path == ("protocol",))
 
 
 def _is_table_array(value: Any) -> bool:
