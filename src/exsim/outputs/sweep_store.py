@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -140,8 +140,10 @@ class SweepWriter:
 
     def _do_at_once(self, act: Callable[[str], None], names: Iterable[str]) -> None:
         # Disks flush many files at once in about the time of one. An error is raised when all have ended.
-        calls = [self._pool.submit(act, name) for name in names]
+        calls: list[Future[None]] = []
         try:
+            for name in names:
+                calls.append(self._pool.submit(act, name))
             wait(calls)
         finally:
             # A signal ends the waiting, and not the calls.
