@@ -39,7 +39,7 @@ def summary_table(ds: xr.Dataset) -> pd.DataFrame:
     columns are over the rest of the draws, in the unit of the metric: empty (NaN) for none of them, and
     `sd` (with n - 1) for one. Quantiles are exact, interpolated linearly.
 
-    One metric is in memory at a time: about 25 bytes a draw (10^7 draws: 250 MB).
+    One metric is in memory at a time: about 18 bytes a draw (10^7 draws: 180 MB).
     """
     import pandas as pd
 
@@ -47,28 +47,30 @@ def summary_table(ds: xr.Dataset) -> pd.DataFrame:
     solved = int(np.count_nonzero(done))
     rows = []
     for item in metrics(ds):
-        values = read_draws(ds, item.variable)
-        values = values[done & np.isfinite(values)].astype(np.float64, copy=False)
         labels = {
             "variable": item.variable,
             "analyte": item.analyte,
             "metric": item.metric,
             "unit": item.unit,
         }
-        counts = {"draws": draws, "left_out": draws - solved, "not_defined": solved - values.size}
-        rows.append(labels | counts | _numbers(values))
+        numbers = _numbers(ds, item.variable, done)
+        rows.append(labels | {"draws": draws, "left_out": draws - solved} | numbers)
     return pd.DataFrame(rows, columns=list(SWEEP_SUMMARY_COLUMNS))
 
 
-def _numbers(values: np.ndarray) -> dict[str, float]:
+def _numbers(ds: xr.Dataset, variable: str, done: np.ndarray) -> dict[str, int | float]:
+    """Return the columns of one metric; its values live no longer than this call."""
+    values = read_draws(ds, variable)
+    values = values[done & np.isfinite(values)].astype(np.float64, copy=False)
+    undefined = int(np.count_nonzero(done)) - values.size
     if values.size == 0:
-        return {}
+        return {"not_defined": undefined}
     found = {"mean": values.mean(), "sd": values.std(ddof=1) if values.size > 1 else np.nan}
     found |= {"min": values.min(), "max": values.max()}
     # Last, because it reorders the values in place instead of in a copy.
     levels = np.quantile(values, list(_QUANTILES.values()), overwrite_input=True)
     found |= dict(zip(_QUANTILES, levels, strict=True))
-    return {name: float(number) for name, number in found.items()}
+    return {"not_defined": undefined} | {name: float(number) for name, number in found.items()}
 
 
 def failure_counts(ds: xr.Dataset, reasons: Mapping[int, str]) -> dict[str, int]:
