@@ -97,7 +97,7 @@ def report(name: str, published: Published, nominal: float, result: FitResult, w
         "log likelihood as published": f"{nominal:.4f} (published: {published.log_likelihood:.4f})",
         "best log likelihood": f"{result.log_likelihood:.4f}",
         "within 0.1 of the best": f"{result.agreeing} of {starts} starts, {result.agreeing / starts:.0%}",
-        "wall time": f"{wall_s:.0f} s, of which the search {result.seconds['search']:.0f} s",
+        "wall time": f"{wall_s:.0f} s, of which the search {result.efforts['search'].seconds:.0f} s",
         "steps of a start": f"{steps} in the median",
         "where starts ended": "; ".join(f"{count} x {end}" for end, count in ends.most_common(8)),
     }

@@ -176,7 +176,7 @@ def main() -> None:
         missed = [name for name, hit in zip(names, within[-1], strict=True) if not hit]
         print(
             f"replicate {number + 1:2}: {replicate.censored:.1%} below the limit, {result.agreeing} of "
-            f"{len(result.starts)} starts agree, {result.seconds['whole']:.0f} s"
+            f"{len(result.starts)} starts agree, {result.efforts['whole'].seconds:.0f} s"
             + (f"; missed {', '.join(missed)}" if missed else "")
             + ("" if result.converged else f"; {'; '.join(result.reasons)}"),
             flush=True,

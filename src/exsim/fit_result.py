@@ -90,6 +90,23 @@ class FitCurves:
     bouts_h: tuple[tuple[tuple[float, float], ...], ...]
 
 
+@dataclass(frozen=True)
+class Effort:
+    """What a stage of a fit took: wall time with compiling, and what was solved in it."""
+
+    seconds: float
+    #: Vectors at which the log density was asked for with its gradient and curvature.
+    gradients: int
+    #: Solves of a simulation with the derivatives by all that is free in it.
+    trajectories: int
+
+    def rates(self) -> tuple[float, float]:
+        """Return gradients and trajectories a second; NaN where no time has passed."""
+        if not self.seconds > 0:
+            return float("nan"), float("nan")
+        return self.gradients / self.seconds, self.trajectories / self.seconds
+
+
 @dataclass(frozen=True, eq=False)
 class FitResult:
     """A finished fit. Vectors hold the free numbers in their units, in the order of the problem."""
@@ -119,7 +136,8 @@ class FitResult:
     converged: bool
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
+    #: By stage: "search", "profiles", "whole".
+    efforts: dict[str, Effort] = field(default_factory=dict)
     #: Covariance on the estimation scale; NaN where there is none.
     covariance: Float[np.ndarray, "parameter parameter"] | None = None
     curves: FitCurves | None = None

@@ -16,7 +16,7 @@ from exsim.marginals import Marginal
 from exsim.measurements import ABOVE_LIMIT, BELOW_LIMIT
 from exsim.sweep_targets import analytes
 
-from .fit_models import TIMES_H, config, free, rise, rise_problem, rows, target
+from .fit_models import RISE, TIMES_H, config, free, read_model, rise, rise_problem, rows, target
 
 TIMES = np.array(TIMES_H)
 
@@ -153,8 +153,6 @@ def test_a_solve_that_fails_is_minus_infinity_with_its_status_and_spares_the_oth
 
 def test_relative_rows_compare_with_rest_and_with_each_other(tmp_path) -> None:
     text = "model fades\n  unit time_unit = 3600 second;\n  y = 8; k = 0.5;\n  y' = -k * y;\nend\n"
-    from .fit_models import read_model
-
     model, spec = read_model(tmp_path, text), config()
     own = target("parameter.k", spec, model)
     from exsim.fit_problem import FitProblem, Observable
@@ -267,3 +265,23 @@ def test_the_edges_of_a_bout_have_a_gradient(marathon: Objective) -> None:
         _differences(marathon, theta, step)[place] for place, step in enumerate((0.1, 1e-4, 1e-4, 1e-4))
     ]
     np.testing.assert_allclose(found, differences, rtol=1e-3)
+
+
+def test_the_gradient_goes_through_an_event_and_the_time_of_it(tmp_path) -> None:
+    text = RISE.replace("\nend", "\n  dose = 3; when = 3;\n  at (time >= when): y = y + dose;\nend")
+    model, spec = read_model(tmp_path, text), config()
+    names = ("dose", "when", "k")
+    targets = [target(f"parameter.{name}", spec, model) for name in names]
+    problem = replace(
+        rise_problem(tmp_path, value=np.array([1.0, 1.5, 2.0, 4.0, 3.0])),
+        model=model,
+        free=tuple(free(item.path.key, item.nominal) for item in targets),
+        placed=tuple(PlacedTarget(item, (place,)) for place, item in enumerate(targets)),
+    )
+    objective = Objective(problem)
+    theta = _theta(objective, 3.3, 2.6, 0.6)
+    after = np.where(TIMES > 2.6, 3.3 * np.exp(-0.6 * (TIMES - 2.6)), 0.0)
+    np.testing.assert_allclose(objective.look(theta).prediction, rise(4, 0.5, 0.6, TIMES) + after, rtol=1e-6)
+    found = objective.expand(theta[None]).gradient[0]
+    assert (np.abs(found) > 0.1).all()
+    np.testing.assert_allclose(found, _differences(objective, theta), rtol=1e-3)

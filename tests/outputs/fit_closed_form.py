@@ -17,7 +17,7 @@ from scipy.special import log_ndtr
 
 from exsim.api import load_model, read_study
 from exsim.fit_problem import FitProblem, FitRows, FreeNumber, Noisy, Observable, Simulation
-from exsim.fit_result import Direction, Estimate, FitCurves, FitResult, FitStart, Profile
+from exsim.fit_result import Direction, Effort, Estimate, FitCurves, FitResult, FitStart, Profile
 from exsim.formula import Name
 from exsim.measurements import ABOVE_LIMIT, BELOW_LIMIT, MEASURED
 
@@ -268,7 +268,7 @@ class Fit:
             aicc=2 * k - 2 * likelihood + 2 * k * (k + 1) / (n - k - 1) if n > k + 1 else math.inf,
             bic=k * math.log(n) - 2 * likelihood,
             converged=True,
-            seconds={"starts": 12.5, "profiles": 7.0},
+            efforts={"search": Effort(12.5, 1000, 5000), "profiles": Effort(7.0, 350, 1750)},
             covariance=shown,
             curves=self.curves(theta, covariance),
         )

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from exsim.fit_datasets import fit_dataset
+from exsim.fit_result import Effort
 from exsim.outputs.netcdf import read_fit, write_fit
 
 from .fit_cases import EVERY_KIND, fit_of, large_fit, small_fit
@@ -107,7 +108,9 @@ def test_what_a_fit_has_not_got_is_left_out(stored):
 def test_two_files_of_a_fit_are_equal_byte_for_byte(tmp_path):
     problem, result = small_fit()
     for name, seconds in (("a.nc", 1.0), ("b.nc", 2.0)):
-        write_fit(fit_dataset(problem, replace(result, seconds={"starts": seconds})), tmp_path / name)
+        write_fit(
+            fit_dataset(problem, replace(result, efforts={"search": Effort(seconds, 2, 4)})), tmp_path / name
+        )
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
 
 

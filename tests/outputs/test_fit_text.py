@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exsim.fit_result import Direction
+from exsim.fit_result import Direction, Effort
 from exsim.outputs.fit_text import agreement_text, fit_text, flat_texts, interval_text
 
 from .fit_cases import large_fit, small_fit
@@ -156,3 +156,11 @@ def test_censored_rows_are_counted():
 def test_an_interval_in_words(lower, upper, said):
     _, result = small_fit()
     assert interval_text(replace(result.estimates[0], lower=lower, upper=upper)) == said
+
+
+def test_each_stage_says_how_long_it_took_and_how_much_it_solved():
+    problem, result = small_fit()
+    done = {"search": Effort(12.5, 1000, 51_000), "whole": Effort(0.0, 0, 0)}
+    text = fit_text(problem, replace(result, efforts=done))
+    assert "search: 12.5 s, 80 gradients/s (1,000 in all), 4,080 trajectories/s" in text
+    assert "whole: 0.0 s, nan gradients/s" in text

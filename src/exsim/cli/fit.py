@@ -79,7 +79,7 @@ def fit(arguments: argparse.Namespace) -> int:
             device=device,
             dtype="float64",
             solver={"method": study.problem.method, "rtol": study.problem.rtol, "atol": study.problem.atol},
-            timing=watch.read() | result.seconds,
+            timing=watch.read() | {stage: effort.seconds for stage, effort in result.efforts.items()},
             warnings=warnings,
             repairs=study.repairs,
             title=study.config.spec.label or study.config.question,
@@ -230,5 +230,4 @@ def _print(
         if scored is not None:
             print("\n".join(scored.lines))
         print(fit_text(study.problem, result))
-        print(f"{result.seconds['whole']:.0f} s of search, profiles and bands")
         print(f"{folder}/  {'  '.join(sorted(files))}\n")

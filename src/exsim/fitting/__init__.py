@@ -1,6 +1,7 @@
 """Fits: a problem -> the highest log posterior density, and what the data can tell."""
 
+from .evaluating import Evaluator
 from .objective import Objective
-from .running import Evaluator, fit
+from .running import fit
 
 __all__ = ["Evaluator", "Objective", "fit"]

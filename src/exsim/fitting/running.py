@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, cast
 
 import numpy as np
 from jaxtyping import Float
 
 from ..errors import InferenceError
 from ..fit_problem import FitProblem, SearchSettings
-from ..fit_result import Estimate, FitResult, FitStart, Profile, Verdict
+from ..fit_result import Effort, Estimate, FitResult, FitStart, Profile, Verdict
 from ..integrating import STATUS_TEXT, Status
 from ..jax_setup import jax
 from ..priors import draw_starts
 from . import searching
 from .curves import fit_curves
+from .evaluating import Evaluator
 from .identifiability import Information, agree, covariance, criteria, observed_information, read_information
-from .objective import Expanded, Objective, Vectors
+from .objective import Objective, Vectors
 from .profiling import Walk, interval_end, profile
 from .searching import Box, Search
 from .slopes import compare_slopes
@@ -32,53 +32,6 @@ _HIGHER = 0.05
 
 #: What is told while a fit runs: a stage, how much of it is done, of how much, and a sentence.
 Report = Callable[[str, int, int, str], None]
-
-
-@runtime_checkable
-class Journal(Protocol):
-    """Where answers are kept: `exsim.outputs.fit_journal.FitJournal`."""
-
-    def records(self) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the answers that an earlier run left."""
-
-    def append(self, record: dict[str, np.ndarray]) -> None:
-        """Keep one more."""
-
-
-class Evaluator:
-    """Asks the objective, and knows how long that took; the answers of an earlier run come first."""
-
-    def __init__(self, objective: Objective, journal: Journal | None = None) -> None:
-        self.objective = objective
-        self._journal = journal
-        self._found = iter(()) if journal is None else journal.records()
-        self._before_s, self._began = 0.0, time.monotonic()
-        #: Vectors that were solved now, and those whose answers were there.
-        self.solved, self.remembered = 0, 0
-
-    def __call__(self, vectors: Vectors) -> Expanded:
-        """Return the density about vectors. Raises InferenceError where the journal has other questions."""
-        record = next(self._found, None)
-        if record is not None:
-            if not np.array_equal(record["vectors"], vectors):
-                raise InferenceError(
-                    "the journal of this fit holds other questions than are asked now: begin it anew with "
-                    "--overwrite"
-                )
-            self.remembered += len(vectors)
-            self._before_s, self._began = float(record["elapsed_s"]), time.monotonic()
-            return Expanded(*(record[name] for name in Expanded.__dataclass_fields__))
-        found = self.objective.expand(vectors)
-        self.solved += len(vectors)
-        if self._journal is not None:
-            answers = {name: getattr(found, name) for name in Expanded.__dataclass_fields__}
-            self._journal.append({"vectors": vectors, "elapsed_s": np.array(self.elapsed_s), **answers})
-        return found
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds that the fit has taken, those of an earlier run with them."""
-        return self._before_s + time.monotonic() - self._began
 
 
 def fit(
@@ -105,17 +58,17 @@ class _Fit:
     objective: Objective
     evaluate: Evaluator
     report: Report
-    seconds: dict[str, float] = field(default_factory=dict)
+    efforts: dict[str, Effort] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def run(self) -> FitResult:
         box = _box(self.objective)
         search, begun = self._search(box)
-        self.seconds["search"] = self.evaluate.elapsed_s
+        self.efforts["search"] = searched = self.evaluate.effort()
         place = int(np.argmax(search.at.value))
         best, walks = self._profiles(box, _one(search, place))
-        self.seconds["profiles"] = self.evaluate.elapsed_s - self.seconds["search"]
+        self.efforts["profiles"] = self.evaluate.effort(searched)
         return self._result(box, search, begun, best, walks)
 
     def _spent(self) -> bool:
@@ -234,7 +187,7 @@ class _Fit:
             converged=not self.reasons,
             reasons=tuple(self.reasons),
             warnings=tuple(self.warnings),
-            seconds=self.seconds | {"whole": self.evaluate.elapsed_s},
+            efforts=self.efforts | {"whole": self.evaluate.effort()},
             covariance=spread,
             curves=curves,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def fit_facts(result: FitResult) -> dict[str, Any]:
                 if item.identifiable in ("practically not", "structurally not")
             },
             "at_bound": {item.name: item.at_bound for item in result.estimates if item.at_bound},
-            "seconds": result.seconds,
+            "efforts": {stage: asdict(effort) for stage, effort in result.efforts.items()},
         }
     )
 

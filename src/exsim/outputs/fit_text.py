@@ -12,7 +12,7 @@ from .fit_tables import failures_by_reason
 
 if TYPE_CHECKING:
     from ..fit_problem import FitProblem, FreeNumber
-    from ..fit_result import Estimate, FitResult
+    from ..fit_result import Effort, Estimate, FitResult
 
 #: What a verdict is called.
 VERDICTS = {
@@ -186,8 +186,17 @@ def _quality(problem: FitProblem, result: FitResult) -> list[str]:
         f"slope beside the best, one direction: {gradient:.3g} by the gradient, {differences:.3g} by "
         "differences",
     ]
+    lines += [_effort_text(stage, effort) for stage, effort in result.efforts.items()]
     if result.directions:
         rank = sum(not item.flat for item in result.directions)
         if rank < free:
             lines.append(f"the data tell {rank} of {free} directions (rank of the Fisher information)")
     return lines
+
+
+def _effort_text(stage: str, effort: Effort) -> str:
+    gradients, trajectories = (f"{rate:,.0f}" for rate in effort.rates())
+    return (
+        f"{stage}: {effort.seconds:.1f} s, {gradients} gradients/s ({effort.gradients:,} in all), "
+        f"{trajectories} trajectories/s"
+    )
