@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-scaling bench-fits bench-gpu recovery docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-scaling bench-fits bench-gpu recovery docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -34,6 +34,9 @@ bench-stiff: $(VENV)/bench.stamp  ## stiff models as lanes beside libRoadRunner 
 
 bench-gradients: $(VENV)/bench.stamp  ## value and gradient for fits beside AMICI, diffrax and differences
 	$(BIN)/python benchmarks/gradients.py
+
+bench-searches: $(VENV)/bench.stamp  ## searches from many starts beside optimistix and SciPy
+	$(BIN)/python benchmarks/searches.py
 
 bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
 	$(BIN)/python benchmarks/scaling.py

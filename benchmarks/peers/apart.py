@@ -7,18 +7,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import Any
 
-import numpy as np
-
-from .posteriors import Engine
-
-_ENGINE: list[Engine] = []
+_ENGINE: list[Callable[..., Any]] = []
 
 
 class Apart:
     """An engine under XLA as it comes; `cpu_s` is the CPU time that its process has taken to answer."""
 
-    def __init__(self, prepare: Callable[[], Engine]) -> None:
+    def __init__(self, prepare: Callable[[], Callable[..., Any]]) -> None:
         self.cpu_s = 0.0
         before = os.environ.get("XLA_FLAGS")
         os.environ["XLA_FLAGS"] = ""
@@ -28,21 +25,21 @@ class Apart:
         if before is not None:
             os.environ["XLA_FLAGS"] = before
 
-    def __call__(self, vectors: np.ndarray, rtol: float, atol: float) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, *asked: Any) -> Any:
         """Ask the engine."""
-        values, gradients, cpu_s = self._pool.submit(_ask, vectors, rtol, atol).result()
+        answer, cpu_s = self._pool.submit(_ask, asked).result()
         self.cpu_s += cpu_s
-        return values, gradients
+        return answer
 
 
-def _start(prepare: Callable[[], Engine]) -> None:
+def _start(prepare: Callable[[], Callable[..., Any]]) -> None:
     from exsim.jax_setup import jax
 
     jax.config.update("jax_enable_x64", True)
     _ENGINE.append(prepare())
 
 
-def _ask(vectors: np.ndarray, rtol: float, atol: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _ask(asked: tuple[Any, ...]) -> tuple[Any, float]:
     begun = time.process_time()
-    values, gradients = _ENGINE[0](vectors, rtol, atol)
-    return values, gradients, time.process_time() - begun
+    answer = _ENGINE[0](*asked)
+    return answer, time.process_time() - begun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -15,12 +16,14 @@ from .posteriors import NOISE_SD, PRIOR_SD, Engine, Posterior
 MAX_STEPS = 4096
 
 
-def prepare(posterior: Posterior, mode: Literal["reverse", "forward"]) -> Engine:
-    """Return the engine: reverse mode through checkpoints (diffrax's default), or one tangent a parameter."""
+def predictions(
+    posterior: Posterior, mode: Literal["reverse", "forward"]
+) -> Callable[[jax.Array, float, float], jax.Array]:
+    """Return (logarithms of the free numbers, rtol, atol) -> observables (time, observable)."""
     model = posterior.problem.model
     edges, inputs = posterior.problem.segments
-    times, data, fixed = posterior.times_h, posterior.data, posterior.problem.parameters[0]
-    nominal, places, observed = posterior.nominal, posterior.places, posterior.observed
+    times, fixed = posterior.times_h, posterior.problem.parameters[0]
+    places, observed = posterior.places, posterior.observed
     adjoint = diffrax.RecursiveCheckpointAdjoint() if mode == "reverse" else diffrax.ForwardMode()
 
     def rates(time: jax.Array, state: jax.Array, constants: dict[str, jax.Array]) -> jax.Array:
@@ -28,7 +31,7 @@ def prepare(posterior: Posterior, mode: Literal["reverse", "forward"]) -> Engine
         now = [level[segment] for level in map(jnp.asarray, inputs.T)]
         return jnp.stack(model.derivative(jnp, time, now, list(state), constants))
 
-    def log_density(theta: jax.Array, rtol: float, atol: float) -> jax.Array:
+    def predicted(theta: jax.Array, rtol: float, atol: float) -> jax.Array:
         parameters = list(jnp.asarray(fixed).at[places].set(jnp.exp(theta)))
         constants = {id: jnp.asarray(value) for id, value in model.constants(jnp, parameters).items()}
         steps = diffrax.PIDController(rtol=rtol, atol=atol)
@@ -46,7 +49,17 @@ def prepare(posterior: Posterior, mode: Literal["reverse", "forward"]) -> Engine
             max_steps=MAX_STEPS,
             throw=False,
         ).ys
-        z = (np.log(data) - jnp.log(states[:, observed])) / NOISE_SD
+        return states[:, observed]
+
+    return predicted
+
+
+def prepare(posterior: Posterior, mode: Literal["reverse", "forward"]) -> Engine:
+    """Return the engine: reverse mode through checkpoints (diffrax's default), or one tangent a parameter."""
+    predicted, data, nominal = predictions(posterior, mode), posterior.data, posterior.nominal
+
+    def log_density(theta: jax.Array, rtol: float, atol: float) -> jax.Array:
+        z = (np.log(data) - jnp.log(predicted(theta, rtol, atol))) / NOISE_SD
         away = (theta - nominal) / PRIOR_SD
         normal = 0.5 * math.log(2 * math.pi)
         of_data = jnp.sum(-0.5 * z**2 - np.log(NOISE_SD * data) - normal)

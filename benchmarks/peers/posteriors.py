@@ -140,6 +140,7 @@ class Posterior:
 
 def ten_state_posterior() -> Posterior:
     """Return the posterior of `suites/speed`."""
+    problem = ten_state(1)
     with (TEN_STATE.parent / "fit_data.csv").open() as file:
         rows = [
             (float(row["time_h"]), row["observable"], float(row["value"])) for row in csv.DictReader(file)
@@ -149,7 +150,6 @@ def ten_state_posterior() -> Posterior:
     data = np.empty((len(times), len(observables)))
     for time, observable, value in rows:
         data[times.index(time), observables.index(observable)] = value
-    problem = ten_state(1)
     nominal = Problem(
         problem.name, problem.model, problem.protocol, problem.model.nominal()[None], np.array([0.0, *times])
     )

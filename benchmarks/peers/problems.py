@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -115,6 +116,8 @@ def errors(states: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 def ten_state(draws: int) -> Problem:
     """Return the ten-state problem of the speed suite; the input `u` is driven from 1 to 4.5 h."""
+    if not TEN_STATE.is_file():
+        sys.exit(f"public test suites not found at {SUITES} (set EXSIM_SUITES)")
     spec = with_inputs(load_model(str(TEN_STATE), ROOT), ("u",))
     model = compile_model(spec)
     z = np.random.default_rng(0).standard_normal((draws, 25))

@@ -10,9 +10,11 @@ import pytest
 
 MODULES = (
     "gradients",
+    "searches",
     "peers.amici_sensitivities",
     "peers.apart",
     "peers.diffrax_gradient",
+    "peers.least_squares",
     "peers.lsoda_differences",
     "peers.posteriors",
 )
@@ -23,7 +25,7 @@ COUNT = 2
 def benchmarks(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
     yield
-    known = ("peers", "gradients", "single_run")
+    known = ("peers", "gradients", "searches", "single_run")
     for name in [name for name in sys.modules if name.split(".")[0] in known]:
         del sys.modules[name]
 
