@@ -44,7 +44,7 @@ def fit_curves(
         points = max(FEWEST_POINTS, MOST_POINTS // (len(item.numbers.marks_h) + 3))
         with jax.enable_x64(True):
             x, _ = objective.values(draws)
-            values, _ = objective.quantities(item, x)
+            values = objective.quantities(np, item, x)
             parts = [
                 tuple(map(np.asarray, solve_curves(item.bundle, points, item.numbers, part)))
                 for part in np.array_split(values, max(1, len(draws) // objective.together), axis=1)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from ..fit_problem import FitProblem
 from ..integrating import Status
-from ..jax_setup import jax
+from ..jax_setup import jax, jnp
 from ..marginals import Marginal
 from ..priors import prior_information
 from ..scales import Scales
@@ -113,7 +113,7 @@ class Objective:
         count = len(part)
         theta = np.concatenate([part, np.repeat(part[-1:], self.together - count, axis=0)])
         with jax.enable_x64(True):
-            features, slopes, status = self._solve(theta)
+            features, slopes, status = self._solve(np, theta)
             found = expand(self.scales, self.priors, self.rows, features, slopes, theta)
             value, likelihood, gradient, curvature = (
                 np.array(item)[:count]
@@ -127,7 +127,7 @@ class Objective:
     def look(self, vector: Float[np.ndarray, "parameter"]) -> Rowwise:
         """Return what the data say row by row for one vector."""
         with jax.enable_x64(True):
-            features, _, _ = self._solve(np.repeat(vector[None], self.together, axis=0))
+            features, _, _ = self._solve(np, np.repeat(vector[None], self.together, axis=0))
             return jax.tree.map(
                 np.asarray, look_at_rows(self.scales, self.priors, self.rows, features[0], vector)
             )
@@ -136,47 +136,64 @@ class Objective:
         """Return minus the second derivatives of the log prior."""
         return prior_information(vector, self.scales, self.priors)
 
-    def _solve(self, theta: Vectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        # Features (vector, feature), their slopes (vector, feature, parameter), worst status (vector,).
-        x, dx = self.values(theta)
-        count = len(self.plan.simulation)
-        features = np.zeros((len(theta), count))
-        slopes = np.zeros((len(theta), count, theta.shape[1]))
-        status = np.zeros(len(theta), dtype=np.int64)
+    def density(self, theta: Float[Array, "vector parameter"]) -> tuple[Array, Array, Array]:
+        """Return value, gradient and worst status of each vector, all as lanes of the program that asks.
+
+        -inf, with a gradient of 0, where a solve failed: a sampler's move there is rejected.
+        """
+        features, slopes, status = self._solve(jnp, theta)
+        found = expand(self.scales, self.priors, self.rows, features, slopes, theta)
+        done = status == Status.DONE
+        value = jnp.where(done, found.value, -jnp.inf)
+        return value, jnp.where(done[:, None], found.gradient, 0.0), status
+
+    def _solve(self, xp: Any, theta: Any) -> tuple[Any, Any, Any]:
+        # Features (vector, feature), slopes by theta (vector, feature, parameter), worst status (vector,).
+        x, log_slope = _unscaled(self.scales, theta)
+        x, dx = xp.asarray(x), xp.exp(xp.asarray(log_slope))
+        features, slopes, status = [], [], []
+        for item, free in zip(self.plan.bundles, self._free, strict=True):
+            found = solve_features(item.bundle, item.numbers, self.quantities(xp, item, x))
+            features.append(xp.asarray(found.values))
+            slopes.append(xp.einsum("tvf,tfp->vfp", xp.asarray(found.slopes), free) * dx[:, None])
+            status.append(xp.asarray(found.status).max(axis=1))
+        order = np.argsort(np.concatenate([item.features for item in self.plan.bundles]))
+        return (
+            xp.concatenate(features, axis=1)[:, order],
+            xp.concatenate(slopes, axis=1)[:, order],
+            xp.stack(status).max(axis=0),
+        )
+
+    @cached_property
+    def _free(self) -> tuple[np.ndarray, ...]:
+        # Of each bundle: 1 where a target is a free number in the simulation of a feature (one or none).
+        made = []
         for item in self.plan.bundles:
-            values, places = self.quantities(item, x)
-            found = solve_features(item.bundle, item.numbers, values)
-            features[:, item.features] = found.values
-            # Each target of a simulation is one free number, or none.
-            free = places[:, np.asarray(item.numbers.simulation)]
-            target, feature = np.nonzero(free >= 0)
-            free = free[target, feature]
-            own = np.asarray(found.slopes)[target, :, feature].T
-            slopes[:, item.features[feature], free] = own * dx[:, free]
-            status = np.maximum(status, np.asarray(found.status).max(axis=1))
-        return features, slopes, status
+            places = self._places(item)[:, np.asarray(item.numbers.simulation)]
+            made.append((places[:, :, None] == np.arange(len(self.problem.free))).astype(float))
+        return tuple(made)
 
     def values(self, theta: Vectors) -> tuple[Vectors, Vectors]:
         """Return the free numbers in their units, and their derivatives by the estimation scale."""
         x, log_slope = _unscaled(self.scales, theta)
         return np.asarray(x), np.exp(np.asarray(log_slope))
 
-    def quantities(self, item: Bundled, x: Vectors) -> tuple[np.ndarray, np.ndarray]:
-        """Return the values of the targets of a bundle, (target, vector, simulation), and whose they are.
-
-        That is the place of the free number of each (target, simulation), -1 where the config's value stays.
-        """
-        placed = [self.problem.placed[number] for number in item.targets]
-        shape = len(placed), len(item.simulations)
-        places = np.array([[one.free[s] for s in item.simulations] for one in placed], dtype=np.int64)
-        places, nominal = places.reshape(shape), np.empty(shape)
-        for number, one in enumerate(placed):
-            id = parameter_of(one.target.path, self.problem.model)
+    def quantities(self, xp: Any, item: Bundled, x: Any) -> Any:
+        """Return the values of the targets of a bundle, (target, vector, simulation), as arrays of `xp`."""
+        places, nominal = self._places(item), np.empty((len(item.targets), len(item.simulations)))
+        for number, target in enumerate(item.targets):
+            one = self.problem.placed[target].target
+            id = parameter_of(one.path, self.problem.model)
             parameters = item.bundle.model.parameter_ids
-            own = one.target.nominal if id is None else item.numbers.nominal[parameters.index(id)]
-            nominal[number] = own
-        values = np.where(places[:, None] >= 0, x[:, places].transpose(1, 0, 2), nominal[:, None])
-        return values, places
+            nominal[number] = one.nominal if id is None else item.numbers.nominal[parameters.index(id)]
+        own = x[:, places].transpose(1, 0, 2)
+        return xp.where(places[:, None] >= 0, own, nominal[:, None])
+
+    def _places(self, item: Bundled) -> Int[np.ndarray, "target simulation"]:
+        # Place of the free number of each, -1 where the config's value stays.
+        placed = [self.problem.placed[number] for number in item.targets]
+        places = [[one.free[s] for s in item.simulations] for one in placed]
+        return np.array(places, dtype=np.int64).reshape(len(placed), len(item.simulations))
 
 
 @partial(jax.jit, static_argnums=0)

@@ -1,0 +1,138 @@
+"""Chains of NUTS as lanes: a compiled program takes a group of chains so many draws further.
+
+The sampler is that of numpyro (Phan, Pradhan & Jankowiak 2019, arXiv:1912.11554): the No-U-Turn sampler of
+Hoffman & Gelman (2014), JMLR 15:1593, with the multinomial trajectories and the warm-up in windows of
+Betancourt (2017), arXiv:1701.02434. It is asked draw by draw, so that a chain can be stopped, kept and gone
+on with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ..jax_setup import jax, jnp
+from .density import Batch, of_one
+
+#: Chains that one program takes side by side: more wait for each other, fewer leave lanes idle.
+CHAINS_TOGETHER = 4
+#: Draws that one call may make.
+MOST_DRAWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Draws of all chains, and how each was come by; (chain, draw) but for `z`."""
+
+    z: Float[np.ndarray, "chain draw coordinate"]
+    log_density: Float[np.ndarray, "chain draw"]
+    energy: Float[np.ndarray, "chain draw"]
+    acceptance: Float[np.ndarray, "chain draw"]
+    step_size: Float[np.ndarray, "chain draw"]
+    leapfrogs: Int[np.ndarray, "chain draw"]
+    diverging: Bool[np.ndarray, "chain draw"]
+
+    @staticmethod
+    def together(parts: Sequence[Drawn], axis: int) -> Drawn:
+        """Return draws side by side (axis 0: chains) or one after the other (axis 1)."""
+        names = Drawn.__dataclass_fields__
+        return Drawn(*(np.concatenate([getattr(part, name) for part in parts], axis) for name in names))
+
+
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """Chains of one density: their states are made here, and are plain arrays outside."""
+
+    batch: Batch
+    chains: int
+    warmup: int
+    seed: int
+    target_acceptance: float
+    max_depth: int
+
+    @cached_property
+    def _kernel(self) -> Any:
+        from numpyro.infer import NUTS
+
+        log_density = of_one(self.batch)
+        return NUTS(
+            potential_fn=lambda z: -log_density(z),
+            target_accept_prob=self.target_acceptance,
+            max_tree_depth=self.max_depth,
+        )
+
+    @cached_property
+    def groups(self) -> tuple[slice, ...]:
+        """The chains of each group; what a chain draws depends on those beside it in the last digits."""
+        ends = range(0, self.chains, CHAINS_TOGETHER)
+        return tuple(slice(begin, min(begin + CHAINS_TOGETHER, self.chains)) for begin in ends)
+
+    def begin(self, z: Float[np.ndarray, "chain coordinate"]) -> list[Any]:
+        """Return the state of each group before its first draw. The density must be a number there."""
+        keys = jax.random.split(jax.random.PRNGKey(self.seed), self.chains)
+        return [
+            self._kernel.init(keys[group], self.warmup, jnp.asarray(z[group]), (), {})
+            for group in self.groups
+        ]
+
+    def advance(self, states: list[Any], draws: int) -> tuple[list[Any], Drawn]:
+        """Return the states after so many draws more, and the draws; a thread a core, a group a call."""
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            found = list(pool.map(lambda state: self._some(state, draws), states))
+        return [state for state, _ in found], Drawn.together([drawn for _, drawn in found], 0)
+
+    def _some(self, state: Any, draws: int) -> tuple[Any, Drawn]:
+        with jax.enable_x64(True):
+            state, kept = self._advance(state, np.int64(draws))
+            arrays = [np.asarray(item)[:draws].swapaxes(0, 1) for item in kept]
+        return state, Drawn(*arrays)
+
+    @cached_property
+    def _advance(self) -> Any:
+        kernel = self._kernel
+
+        def said(state: Any) -> tuple[Any, ...]:
+            return (
+                state.z,
+                -state.potential_energy,
+                state.energy,
+                state.accept_prob,
+                state.adapt_state.step_size,
+                state.num_steps,
+                state.diverging,
+            )
+
+        def one(number: Any, carry: Any) -> Any:
+            state, kept = carry
+            state = kernel.sample(state, (), {})
+            return state, jax.tree.map(lambda held, now: held.at[number].set(now), kept, said(state))
+
+        def advance(state: Any, draws: Any) -> Any:
+            kept = jax.tree.map(lambda now: jnp.zeros((MOST_DRAWS, *now.shape), now.dtype), said(state))
+            return jax.lax.fori_loop(0, draws, one, (state, kept))
+
+        return jax.jit(advance)
+
+    def arrays(self, states: list[Any]) -> dict[str, np.ndarray]:
+        """Return the states as named arrays, for a journal."""
+        return {
+            f"state_{group}_{place}": np.asarray(leaf)
+            for group, state in enumerate(states)
+            for place, leaf in enumerate(jax.tree.leaves(state))
+        }
+
+    def restore(self, like: list[Any], arrays: dict[str, np.ndarray]) -> list[Any]:
+        """Return the states that were written down, in the form of those that `begin` gives."""
+        found = []
+        for group, state in enumerate(like):
+            leaves, form = jax.tree.flatten(state)
+            own = [jnp.asarray(arrays[f"state_{group}_{place}"]) for place in range(len(leaves))]
+            found.append(jax.tree.unflatten(form, own))
+        return found
