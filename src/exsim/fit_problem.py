@@ -168,3 +168,20 @@ class SearchSettings:
     draw_starts: Literal["latin-hypercube", "prior"] = "latin-hypercube"
     #: Places of the free numbers that are profiled.
     profiled: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How the posterior of a problem is sampled."""
+
+    search: SearchSettings
+    chains: int = 8
+    #: Draws of each chain that find step and metric and are dropped, and those that are kept.
+    warmup: int = 500
+    draws: int = 500
+    target_acceptance: float = 0.8
+    #: A trajectory has 2^depth - 1 steps at most.
+    max_depth: int = 10
+    seed: int = 0
+    #: Draws from the prior that are solved before sampling.
+    stress: int = 1000

@@ -228,6 +228,42 @@ def draw_starts(
     return np.clip(starts, *_inner_box(scales))
 
 
+def support(scales: Scales, priors: Priors) -> tuple[HostVector, HostVector]:
+    """Return between which theta the density is above 0: the box of the scales and the limits of the priors.
+
+    Shape (parameter,) each, infinite where nothing ends it. Raises ValueError for a prior outside its bounds.
+    """
+    low, high = (ends.copy() for ends in scales.box())
+    for place, prior in enumerate(priors):
+        if prior is not None:
+            one = _copies(scales, place, 1)
+            known = _truncated(prior, one)
+            if known.low > one.low[0]:
+                low[place] = one.theta(np.array([known.low]))[0]
+            if known.high < one.high[0]:
+                high[place] = one.theta(np.array([known.high]))[0]
+    return low, high
+
+
+def draw_priors(
+    count: int, rng: np.random.Generator, scales: Scales, priors: Priors
+) -> Float[np.ndarray, "draw parameter"]:
+    """Return draws of theta from the priors, within the bounds; shape (draw, parameter).
+
+    One of None is flat on the estimation scale, from bound to bound. Raises ValueError where it has none.
+    """
+    shares = rng.uniform(_SLACK, 1 - _SLACK, (count, len(scales)))
+    low, high = support(scales, priors)
+    drawn = low + shares * np.where(np.isfinite(high - low), high - low, 0.0)
+    for place, prior in enumerate(priors):
+        if prior is not None:
+            known = _truncated(prior, _copies(scales, place, 1))
+            drawn[:, place] = _inside(known.values(shares[:, place]), _copies(scales, place, count))
+        elif not np.isfinite(high[place] - low[place]):
+            raise ValueError(f"{scales.names[place]}: flat between bounds that are not there is no prior")
+    return np.clip(drawn, low, high)
+
+
 def _copies(scales: Scales, place: int, count: int) -> Scales:
     names, kinds = (scales.names[place],), (scales.scales[place],)
     return Scales(names * count, kinds * count, (scales.low[place],) * count, (scales.high[place],) * count)

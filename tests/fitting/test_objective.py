@@ -112,8 +112,8 @@ def test_a_study_has_a_factor_of_its_own(tmp_path) -> None:
     problem = rise_problem(tmp_path, numbers=[free("scale[A]", 1.0, kind="scale")], factor=np.full(5, 2))
     objective = Objective(problem)
     theta = _theta(objective, 4.0, 0.7, 1.5)
-    looked = objective.look(theta)
-    np.testing.assert_allclose(looked.prediction, 1.5 * rise(4.0, 0.5, 0.7, TIMES), rtol=1e-6)
+    looked = objective.look(theta[None])
+    np.testing.assert_allclose(looked.prediction[0], 1.5 * rise(4.0, 0.5, 0.7, TIMES), rtol=1e-6)
     np.testing.assert_allclose(
         objective.expand(theta[None]).gradient[0], _differences(objective, theta), rtol=1e-4
     )
@@ -177,16 +177,16 @@ def test_relative_rows_compare_with_rest_and_with_each_other(tmp_path) -> None:
         atol=1e-12,
     )
     objective = Objective(problem)
-    looked = objective.look(_theta(objective, 0.4))
+    looked = objective.look(_theta(objective, 0.4)[None])
     expected = [8 * np.exp(-0.4), np.exp(-0.8), np.log2(8 * np.exp(-1.2)), np.exp(-1.6) / np.exp(-0.5)]
-    np.testing.assert_allclose(looked.prediction, expected, rtol=1e-6)
+    np.testing.assert_allclose(looked.prediction[0], expected, rtol=1e-6)
 
 
 def test_the_gradient_goes_through_the_steady_state_before_the_start(tmp_path) -> None:
     problem = rise_problem(tmp_path, value=np.full(5, 2.5))
     objective = Objective(replace(problem, model=replace(problem.model, settles=True)))
     theta = _theta(objective, 4.4, 0.6)
-    np.testing.assert_allclose(objective.look(theta).prediction, 4.4 * 0.5 / 0.6, rtol=1e-6)
+    np.testing.assert_allclose(objective.look(theta[None]).prediction[0], 4.4 * 0.5 / 0.6, rtol=1e-6)
     np.testing.assert_allclose(
         objective.expand(theta[None]).gradient[0], _differences(objective, theta), rtol=1e-4
     )
@@ -200,9 +200,8 @@ def test_what_lies_before_the_start_is_at_rest(tmp_path) -> None:
         value=np.zeros(3),
     )
     objective = Objective(problem)
-    np.testing.assert_allclose(
-        objective.look(_theta(objective, 4.0, 0.7)).prediction, [0.0, 0.0, rise(4, 0.5, 0.7, 2.0)], rtol=1e-6
-    )
+    looked = objective.look(_theta(objective, 4.0, 0.7)[None])
+    np.testing.assert_allclose(looked.prediction[0], [0.0, 0.0, rise(4, 0.5, 0.7, 2.0)], rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +280,8 @@ def test_the_gradient_goes_through_an_event_and_the_time_of_it(tmp_path) -> None
     objective = Objective(problem)
     theta = _theta(objective, 3.3, 2.6, 0.6)
     after = np.where(TIMES > 2.6, 3.3 * np.exp(-0.6 * (TIMES - 2.6)), 0.0)
-    np.testing.assert_allclose(objective.look(theta).prediction, rise(4, 0.5, 0.6, TIMES) + after, rtol=1e-6)
+    looked = objective.look(theta[None])
+    np.testing.assert_allclose(looked.prediction[0], rise(4, 0.5, 0.6, TIMES) + after, rtol=1e-6)
     found = objective.expand(theta[None]).gradient[0]
     assert (np.abs(found) > 0.1).all()
     np.testing.assert_allclose(found, _differences(objective, theta), rtol=1e-3)

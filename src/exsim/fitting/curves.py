@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 
@@ -38,6 +40,19 @@ def fit_curves(
     """
     draws, log_normal = _draws(best, information, box, seed)
     weight = _weights(evaluate(draws).value - log_normal)
+    return curves_of(objective, draws, weight, lambda curves: curves[:, 0])
+
+
+def curves_of(
+    objective: Objective,
+    draws: Float[np.ndarray, "vector parameter"],
+    weight: Float[np.ndarray, "vector"],
+    middle: Callable[[Float[np.ndarray, "time vector"]], Float[np.ndarray, "time"]],
+) -> FitCurves:
+    """Return the `middle` of the curves of weighted vectors, and the band that holds 95 % of them.
+
+    Curves whose solve failed are NaN, and not in the band.
+    """
     problem = objective.problem
     found: dict[int, tuple[np.ndarray, dict[int, np.ndarray]]] = {}
     for item in objective.plan.bundles:
@@ -56,7 +71,7 @@ def fit_curves(
             mine = curves[:, :, place::count]
             own = {number: mine[:, k] for k, number in enumerate(item.observables.tolist())}
             found[simulation] = times[:, place], own
-    return _together(problem, found, weight)
+    return _together(problem, found, weight, middle)
 
 
 def _draws(best: np.ndarray, information: np.ndarray, box: Box, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +99,10 @@ def _weights(log_ratio: np.ndarray) -> np.ndarray:
 
 
 def _together(
-    problem: FitProblem, found: dict[int, tuple[np.ndarray, dict[int, np.ndarray]]], weight: np.ndarray
+    problem: FitProblem,
+    found: dict[int, tuple[np.ndarray, dict[int, np.ndarray]]],
+    weight: np.ndarray,
+    middle: Callable[[np.ndarray], np.ndarray],
 ) -> FitCurves:
     simulations, observables = problem.simulations, problem.observables
     longest = max(len(times) for times, _ in found.values())
@@ -96,7 +114,7 @@ def _together(
         time_h[simulation] = np.pad(times, (0, padding), mode="edge")
         for observable, curves in own.items():
             for where, line in zip(
-                (value, lower, upper), (curves[:, 0], *_band(curves, weight)), strict=True
+                (value, lower, upper), (middle(curves), *_band(curves, weight)), strict=True
             ):
                 where[simulation, observable] = np.pad(line, (0, padding), mode="edge")
     return FitCurves(

@@ -63,13 +63,13 @@ class Rows(eqx.Module):
 
 
 class Rowwise(eqx.Module):
-    """What the data say row by row, for one vector."""
+    """What the data say row by row, of one vector or of many, (vector, row)."""
 
-    prediction: Float[Array, "row"]
-    scale: Float[Array, "row"]
-    proportional: Float[Array, "row"]
-    density: Float[Array, "row"]
-    residual: Float[Array, "row"]
+    prediction: Float[Any, "*vector row"]
+    scale: Float[Any, "*vector row"]
+    proportional: Float[Any, "*vector row"]
+    density: Float[Any, "*vector row"]
+    residual: Float[Any, "*vector row"]
 
 
 class Expansion(eqx.Module):
@@ -210,18 +210,21 @@ def _residual(*numbers: Any) -> Float[Array, "row"]:
     return standardised_residual(*numbers[:-1])
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=0)
 def look_at_rows(
     scales: Scales,
-    priors: tuple[Marginal | None, ...],
     rows: Rows,
-    features: Float[Array, "feature"],
-    theta: Float[Array, "parameter"],
+    features: Float[Array, "vector feature"],
+    theta: Float[Array, "vector parameter"],
 ) -> Rowwise:
-    """Return the prediction, the noise and the residual of each row for one vector."""
-    f, scale, proportional = _predict(rows, scales, features, theta)
-    residual = _by_noise(rows, _residual, f, rows.value, rows.limit, scale, proportional)
-    return Rowwise(f, scale, proportional, _densities(rows, f, scale, proportional), residual)
+    """Return the prediction, the noise and the residual of each row for each vector."""
+
+    def one(features: Array, theta: Array) -> Rowwise:
+        f, scale, proportional = _predict(rows, scales, features, theta)
+        residual = _by_noise(rows, _residual, f, rows.value, rows.limit, scale, proportional)
+        return Rowwise(f, scale, proportional, _densities(rows, f, scale, proportional), residual)
+
+    return jax.vmap(one)(features, theta)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

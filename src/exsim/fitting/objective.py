@@ -36,8 +36,9 @@ class Expanded:
     likelihood: Float[np.ndarray, "vector"]
     gradient: Float[np.ndarray, "vector parameter"]
     curvature: Float[np.ndarray, "vector parameter parameter"]
-    #: The worst `Status` of the solves of each vector.
+    #: The worst `Status` of the solves of each vector, and the most steps of those solved beside it.
     status: Int[np.ndarray, "vector"]
+    steps: Int[np.ndarray, "vector"]
 
     def __getitem__(self, which: Any) -> Expanded:
         return Expanded(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
@@ -113,7 +114,7 @@ class Objective:
         count = len(part)
         theta = np.concatenate([part, np.repeat(part[-1:], self.together - count, axis=0)])
         with jax.enable_x64(True):
-            features, slopes, status = self._solve(np, theta)
+            features, slopes, status, steps = self._solve(np, theta)
             found = expand(self.scales, self.priors, self.rows, features, slopes, theta)
             value, likelihood, gradient, curvature = (
                 np.array(item)[:count]
@@ -122,15 +123,22 @@ class Objective:
         lost = status[:count] != Status.DONE
         value[lost] = likelihood[lost] = -np.inf
         gradient[lost] = curvature[lost] = 0.0
-        return Expanded(value, likelihood, gradient, curvature, status[:count])
+        return Expanded(value, likelihood, gradient, curvature, status[:count], np.repeat(steps, count))
 
-    def look(self, vector: Float[np.ndarray, "parameter"]) -> Rowwise:
-        """Return what the data say row by row for one vector."""
+    def look(self, vectors: Vectors) -> Rowwise:
+        """Return what the data say row by row for each vector, (vector, row); NaN where a solve failed."""
+        parts = [vectors[begin : begin + self.together] for begin in range(0, len(vectors), self.together)]
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            found = list(pool.map(self._look_at_part, parts))
+        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *found)
+
+    def _look_at_part(self, part: Vectors) -> Rowwise:
+        theta = np.concatenate([part, np.repeat(part[-1:], self.together - len(part), axis=0)])
         with jax.enable_x64(True):
-            features, _, _ = self._solve(np, np.repeat(vector[None], self.together, axis=0))
-            return jax.tree.map(
-                np.asarray, look_at_rows(self.scales, self.priors, self.rows, features[0], vector)
-            )
+            features, _, status, _ = self._solve(np, theta)
+            features = np.where((status == Status.DONE)[:, None], features, np.nan)
+            looked = look_at_rows(self.scales, self.rows, features, theta)
+            return jax.tree.map(lambda array: np.asarray(array)[: len(part)], looked)
 
     def prior_information(self, vector: Float[np.ndarray, "parameter"]) -> Array:
         """Return minus the second derivatives of the log prior."""
@@ -139,29 +147,45 @@ class Objective:
     def density(self, theta: Float[Array, "vector parameter"]) -> tuple[Array, Array, Array]:
         """Return value, gradient and worst status of each vector, all as lanes of the program that asks.
 
-        -inf, with a gradient of 0, where a solve failed: a sampler's move there is rejected.
+        -inf, with a gradient of 0, where a solve failed: a sampler's move there is rejected. Lanes share
+        their steps: where one needs more than there are, each is solved by itself.
         """
-        features, slopes, status = self._solve(jnp, theta)
+        together = self._density(theta)
+        if len(theta) == 1:
+            return together
+
+        def alone(theta: Array) -> tuple[Array, Array, Array]:
+            found = jax.lax.map(lambda one: self._density(one[None]), theta)
+            return jax.tree.map(lambda array: array[:, 0], found)
+
+        spent = jnp.any(together[2] == Status.STEP_BUDGET)
+        return jax.lax.cond(spent, alone, lambda theta: together, theta)
+
+    def _density(self, theta: Float[Array, "vector parameter"]) -> tuple[Array, Array, Array]:
+        features, slopes, status, _ = self._solve(jnp, theta)
         found = expand(self.scales, self.priors, self.rows, features, slopes, theta)
         done = status == Status.DONE
         value = jnp.where(done, found.value, -jnp.inf)
         return value, jnp.where(done[:, None], found.gradient, 0.0), status
 
-    def _solve(self, xp: Any, theta: Any) -> tuple[Any, Any, Any]:
-        # Features (vector, feature), slopes by theta (vector, feature, parameter), worst status (vector,).
+    def _solve(self, xp: Any, theta: Any) -> tuple[Any, Any, Any, Any]:
+        # Features (vector, feature), slopes by theta (vector, feature, parameter), the worst status of each
+        # vector, and the most steps.
         x, log_slope = _unscaled(self.scales, theta)
         x, dx = xp.asarray(x), xp.exp(xp.asarray(log_slope))
-        features, slopes, status = [], [], []
+        features, slopes, status, steps = [], [], [], []
         for item, free in zip(self.plan.bundles, self._free, strict=True):
             found = solve_features(item.bundle, item.numbers, self.quantities(xp, item, x))
             features.append(xp.asarray(found.values))
             slopes.append(xp.einsum("tvf,tfp->vfp", xp.asarray(found.slopes), free) * dx[:, None])
             status.append(xp.asarray(found.status).max(axis=1))
+            steps.append(xp.asarray(found.steps))
         order = np.argsort(np.concatenate([item.features for item in self.plan.bundles]))
         return (
             xp.concatenate(features, axis=1)[:, order],
             xp.concatenate(slopes, axis=1)[:, order],
             xp.stack(status).max(axis=0),
+            xp.stack(steps).max(),
         )
 
     @cached_property

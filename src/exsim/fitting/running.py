@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -10,12 +9,10 @@ from typing import Literal, cast
 import numpy as np
 from jaxtyping import Float
 
-from ..errors import InferenceError
 from ..fit_problem import FitProblem, SearchSettings
 from ..fit_result import Effort, Estimate, FitResult, FitStart, Profile, Verdict
 from ..integrating import STATUS_TEXT, Status
 from ..jax_setup import jax
-from ..priors import draw_starts
 from . import searching
 from .curves import fit_curves
 from .evaluating import Evaluator
@@ -24,9 +21,8 @@ from .objective import Objective, Vectors
 from .profiling import Walk, interval_end, profile
 from .searching import Box, Search
 from .slopes import compare_slopes
+from .starting import best_of, box_of, search_from_starts
 
-#: Vectors that are screened for each start of a hybrid fit.
-SCREENED = 2
 #: Density by which a profile may pass the best before the search goes on from there.
 _HIGHER = 0.05
 
@@ -63,11 +59,10 @@ class _Fit:
     warnings: list[str] = field(default_factory=list)
 
     def run(self) -> FitResult:
-        box = _box(self.objective)
-        search, begun = self._search(box)
+        box = box_of(self.objective)
+        search, begun = self._search()
         self.efforts["search"] = searched = self.evaluate.effort()
-        place = int(np.argmax(search.at.value))
-        best, walks = self._profiles(box, _one(search, place))
+        best, walks = self._profiles(box, best_of(search))
         self.efforts["profiles"] = self.evaluate.effort(searched)
         return self._result(box, search, begun, best, walks)
 
@@ -75,25 +70,11 @@ class _Fit:
         budget = self.settings.budget_s
         return budget is not None and self.evaluate.elapsed_s > budget
 
-    def _search(self, box: Box) -> tuple[Search, Search]:
-        settings, objective = self.settings, self.objective
-        screened = settings.starts * (SCREENED if settings.optimiser == "hybrid" else 1)
-        nominal = np.array([item.nominal for item in self.problem.free])
-        with jax.enable_x64(True):
-            starts = draw_starts(
-                screened, settings.seed, nominal, objective.scales, objective.priors, settings.draw_starts
-            )
-        self.report("screening", 0, screened, "")
-        begun = searching.begin(self.evaluate, box.inside(starts))
-        if not np.isfinite(begun.at.value).any():
-            raise InferenceError(_nowhere(begun))
-        if settings.optimiser == "hybrid":
-            # The nominal values first, then the highest of the others, in the order in which they were drawn.
-            order = np.argsort(-begun.at.value[1:], kind="stable")[: settings.starts - 1] + 1
-            begun = _some(begun, np.concatenate([[0], np.sort(order)]))
-        method = {"hybrid": "gauss_newton"}.get(settings.optimiser, settings.optimiser)
-        found = getattr(searching, method)(
-            self.evaluate, begun, box, settings.iterations, self._watch("search", len(begun.vectors))
+    def _search(self) -> tuple[Search, Search]:
+        settings = self.settings
+        self.report("screening", 0, settings.starts, "")
+        found, begun = search_from_starts(
+            self.evaluate, settings, lambda starts: self._watch("search", starts)
         )
         if (found.ended == searching.STOPPED).any():
             self.reasons.append(f"the budget of {settings.budget_s:g} s was spent before the search ended")
@@ -159,7 +140,7 @@ class _Fit:
             self.warnings.append(wrong)
         values = self._values(theta[None])[0]
         self._warn(information, on_bound, _share_of_prior(observed, known, on_bound != ""))
-        looked = objective.look(theta)
+        looked = objective.look(theta[None])
         curves = fit_curves(objective, self.evaluate, theta, observed, box, self.settings.seed)
         likelihood = float(at.likelihood[0])
         free, rows = len(problem.free), len(problem.rows)
@@ -177,9 +158,9 @@ class _Fit:
             directions=information.directions,
             told=information.told,
             profiles=tuple(self._joined(number, walks) for number in self.settings.profiled if walks),
-            prediction=looked.prediction,
-            residual=looked.residual,
-            row_density=looked.density,
+            prediction=looked.prediction[0],
+            residual=looked.residual[0],
+            row_density=looked.density[0],
             gradient_check=check,
             aic=aic,
             aicc=aicc,
@@ -308,20 +289,6 @@ class _Fit:
         return Profile(number, vectors[:, number], density, vectors)
 
 
-def _box(objective: Objective) -> Box:
-    low, high = objective.scales.box()
-    longest = {"log": searching.LONGEST, "logit": searching.LONGEST, "log10": searching.LONGEST / np.log(10)}
-    return Box(low, high, np.array([longest.get(name, np.inf) for name in objective.scales.scales]))
-
-
-def _one(search: Search, place: int) -> Search:
-    return _some(search, np.array([place]))
-
-
-def _some(search: Search, places: np.ndarray) -> Search:
-    return Search(search.vectors[places], search.at[places], search.iterations[places], search.ended[places])
-
-
 def _on_bound(box: Box, theta: np.ndarray) -> np.ndarray:
     wide = np.where(np.isfinite(box.high - box.low), box.high - box.low, 1.0)
     near = 1e-6 * wide
@@ -339,15 +306,3 @@ def _share_of_prior(observed: np.ndarray, prior: np.ndarray, still: np.ndarray) 
 
 def _or_nan(value: float) -> float:
     return float(value) if np.isfinite(value) else float("nan")
-
-
-def _nowhere(begun: Search) -> str:
-    counted = Counter(
-        STATUS_TEXT[Status(code)] if code != Status.DONE else "a prediction is no number, or cannot be"
-        for code in begun.at.status.tolist()
-    )
-    reasons = "\n".join(f"  {count} x {reason}" for reason, count in counted.most_common())
-    return (
-        f"the log density is a number at none of {len(begun.vectors)} starts:\n{reasons}\n"
-        "  Way out: look at the bounds and at the noise of [[observable]], or simulate one condition alone."
-    )

@@ -14,29 +14,60 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
+from ..fit_problem import SearchSettings
+from ..fitting import Evaluator, Objective
 from ..jax_setup import jax, jnp
+from ..sample_result import SampledNumber
 
+Vectors = Float[Array, "vector coordinate"]
+HostVectors = Float[np.ndarray, "vector coordinate"]
 #: Coordinates of many vectors -> their log densities and gradients, traced.
-Batch = Callable[[Float[Array, "vector coordinate"]], tuple[Array, Array]]
+Batch = Callable[[Vectors], tuple[Array, Array]]
 
 
 @runtime_checkable
 class Target(Protocol):
-    """What is sampled: a density on coordinates without bounds."""
+    """What is sampled: coordinates without bounds that stand for the free numbers of an objective."""
 
     @property
-    def size(self) -> int:
-        """How many coordinates there are."""
+    def objective(self) -> Objective:
+        """The density of theta."""
 
-    def density(self, u: Float[Array, "vector coordinate"]) -> tuple[Array, Array]:
-        """Return log densities, up to a constant, and their gradients; -inf and 0 where a solve fails."""
+    @property
+    def numbers(self) -> tuple[SampledNumber, ...]:
+        """What is reported."""
+
+    def within(self, max_steps: int) -> Target:
+        """Return the same with so many steps for each solve at most."""
+
+    def place(self, u: Vectors) -> tuple[Array, Array]:
+        """Return theta, (vector, parameter), and what the density has beside that of theta, (vector,)."""
+
+    def values(self, u: HostVectors) -> Float[np.ndarray, "vector number"]:
+        """Return what is reported, in its units."""
+
+    def draw_prior(self, count: int, rng: np.random.Generator) -> HostVectors:
+        """Return coordinates drawn from the prior."""
+
+    def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
+        """Return where chains begin, (coordinate,), and a root of the covariance there."""
+
+
+def log_density(target: Target, u: Vectors) -> tuple[Array, Array]:
+    """Return log densities, up to a constant, and their gradients; -inf and 0 where a solve fails."""
+    (theta, more), pull = jax.vjp(target.place, u)
+    value, by_theta, _ = target.objective.density(theta)
+    (gradient,) = pull((by_theta, jnp.ones_like(more)))
+    value = value + more
+    good = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient), axis=1)
+    return jnp.where(good, value, -jnp.inf), jnp.where(good[:, None], gradient, 0.0)
 
 
 def whitened(target: Target, center: np.ndarray, root: np.ndarray) -> Batch:
     """Return the density at center + root z: where root root' is about the covariance, z is about normal."""
 
-    def batch(z: Float[Array, "vector coordinate"]) -> tuple[Array, Array]:
-        value, gradient = target.density(center + z @ root.T)
+    def batch(z: Vectors) -> tuple[Array, Array]:
+        value, gradient = log_density(target, center + z @ root.T)
         return value, gradient @ root
 
     return batch

@@ -1,0 +1,80 @@
+"""The highest density of a target in its coordinates, and how sharply it bends there."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..errors import InferenceError
+from ..fitting import Evaluator, Expanded, why_none
+from ..fitting.searching import Box, begin, gauss_newton
+from ..jax_setup import jax, jnp
+from .density import HostVectors, Target, Vectors
+
+#: Nothing is known worse than this, in coordinates without bounds, nor taken to be known better by its prior.
+WIDEST_SD = 4.0
+_LEAST_BEND = 1e-3
+#: The longest step of a coordinate.
+_LONGEST = 2.0
+
+
+def climb(
+    target: Target, evaluate: Evaluator, starts: HostVectors, steps: int
+) -> tuple[Float[np.ndarray, "coordinate"], Float[np.ndarray, "coordinate coordinate"]]:
+    """Return where the best of these starts ends, and a root of the covariance there.
+
+    Raises InferenceError where no start has a density.
+    """
+    at = partial(expand_in_coordinates, target, evaluate)
+    begun = begin(at, starts)
+    if not np.isfinite(begun.at.value).any():
+        with jax.enable_x64(True):
+            theta = np.asarray(target.place(jnp.asarray(starts[:1]))[0])[0]
+        raise InferenceError(f"no start has a log density\n  {why_none(target.objective, theta)}")
+    size = starts.shape[1]
+    found = gauss_newton(
+        at, begun, Box(np.full(size, -np.inf), np.full(size, np.inf), np.full(size, _LONGEST)), steps
+    )
+    best = int(np.argmax(found.at.value))
+    return found.vectors[best], root_of(found.at.curvature[best])
+
+
+def root_of(information: Float[np.ndarray, "coordinate coordinate"]) -> np.ndarray:
+    """Return a matrix whose square, root root', is the inverse of an information, bounded where it is 0."""
+    sizes, directions = np.linalg.eigh(0.5 * (information + information.T))
+    return directions * np.maximum(sizes, WIDEST_SD**-2) ** -0.5
+
+
+def expand_in_coordinates(target: Target, evaluate: Evaluator, u: HostVectors) -> Expanded:
+    """Return the log density of a target about its coordinates, as that of theta is expanded."""
+    with jax.enable_x64(True):
+        theta, more, slopes, push, bend = map(np.asarray, _placed(target, jnp.asarray(u)))
+    at = evaluate(theta)
+    curvature = np.einsum("vpc,vpq,vqd->vcd", slopes, at.curvature, slopes) + bend
+    return Expanded(
+        at.value + more,
+        at.likelihood,
+        np.einsum("vpc,vp->vc", slopes, at.gradient) + push,
+        curvature,
+        at.status,
+        at.steps,
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _placed(target: Target, u: Vectors) -> tuple[Array, ...]:
+    # Theta and the rest of the density with their derivatives; the bend of the rest where it bends down.
+    def one(u: Array) -> tuple[Array, ...]:
+        def theta(u: Array) -> Array:
+            return target.place(u[None])[0][0]
+
+        def more(u: Array) -> Array:
+            return target.place(u[None])[1][0]
+
+        sizes, directions = jnp.linalg.eigh(-jax.hessian(more)(u))
+        bend = (directions * jnp.maximum(sizes, _LEAST_BEND)) @ directions.T
+        return theta(u), more(u), jax.jacfwd(theta)(u), jax.grad(more)(u), bend
+
+    return jax.vmap(one)(u)
