@@ -135,6 +135,15 @@ def test_a_number_that_no_chain_moves_is_named():
     assert said(changed(freeze), "no chain ever moves") == "no chain ever moves induction_il10"
 
 
+def test_chains_that_stand_still_in_places_of_their_own_are_all_named():
+    def freeze(values):
+        values[:] = values[:, :1]
+
+    result = changed(freeze)
+    assert [reason.split()[1] for reason in result.reasons if "never moves" in reason] == ["1", "2", "3", "4"]
+    assert not result.trusted
+
+
 def test_row_103_missing_draws_are_told():
     result = part_of(small_sample()[1], draws=450)
     assert result.reasons == ("interrupted: 450 of 500 draws of each chain are there",)
@@ -173,11 +182,32 @@ def test_rows_of_which_leave_one_out_is_not_sure_are_counted():
     assert warned[0].startswith("2 of 12 rows move the posterior so much")
 
 
+def test_a_number_that_does_not_exist_at_some_draws_is_named_with_their_count():
+    def lose(values):
+        values[0, :3, 2] = np.nan
+
+    result = changed(lose)
+    assert "no number for sd[IL6] (3)" in result.warnings[0]
+    assert result.reasons == ("there are draws that are no number of sd[IL6]",)
+
+
+def test_a_derived_number_that_does_not_exist_everywhere_is_no_reason_to_distrust_the_draws():
+    _, result = large_sample()
+    draws = result.draws.copy()
+    draws[0, :3, [item.name for item in result.numbers].index("half_life")] = np.nan
+    result = judged(replace(result, draws=draws))
+    assert result.trusted
+    assert "no number for half_life (3)" in result.warnings[-1]
+
+
 def test_the_worst_known_number_comes_first():
     def move(values):
         values[0, :, 1] *= np.exp(0.2)
 
-    assert worst_known(changed(move))[0] == 1
+    result = changed(move)
+    assert worst_known(result)[0] == 1
+    one = part_of(result, chains=1)
+    assert worst_known(one)[0] == np.argmin(np.minimum(one.diagnosis.ess_bulk, one.diagnosis.ess_tail))
 
 
 def test_reasons_do_not_depend_on_what_was_said_before():

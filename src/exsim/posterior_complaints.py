@@ -66,9 +66,13 @@ def doubts(result: SampleResult) -> tuple[str, ...]:
             f"{unsure} of {len(result.loo.pareto_k)} rows move the posterior so much that what LOO says "
             f"of {'it' if unsure == 1 else 'them'} is not sure (Pareto k over {MOST_PARETO_K:g})"
         )
-    lost = int((~np.isfinite(result.draws)).any(axis=(0, 1)).sum())
-    if lost:
-        found.append(f"{lost} number{'s' * (lost != 1)} cannot be worked out at some draws")
+    lost = (~np.isfinite(result.draws)).sum(axis=(0, 1)).tolist()
+    if any(lost):
+        counts = [(item.name, str(n)) for item, n in zip(result.numbers, lost, strict=True) if n]
+        found.append(
+            f"at some of {result.diverging.size} draws there is no number for {_listed(counts)}: they are "
+            "left without statistics"
+        )
     return tuple(found)
 
 
@@ -76,8 +80,8 @@ def worst_known(result: SampleResult) -> Int[np.ndarray, "number"]:
     """Return the places of the numbers, those first that the chains know worst by R-hat and ESS."""
     said = result.diagnosis
     few = LEAST_ESS / np.minimum(said.ess_bulk, said.ess_tail)
-    badness = np.maximum((said.r_hat - 1.0) / (MOST_R_HAT - 1.0), few)
-    # What never moves stands first.
+    # What only one of them knows has that one; what never moves has neither, and stands first.
+    badness = np.fmax((said.r_hat - 1.0) / (MOST_R_HAT - 1.0), few)
     return np.argsort(-np.where(np.isnan(badness), np.inf, badness), kind="stable")
 
 
@@ -122,20 +126,21 @@ def _distance(
         return np.zeros(means.shape[1])
     within = np.median(spreads, axis=0)
     away = np.sort(np.abs(means[others] - means[chain]), axis=0)[(int(others.sum()) + 1) // 2 - 1]
-    return np.where(away > 0, away / np.maximum(within, np.finfo(float).tiny), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(away > 0, away / within, 0.0)
 
 
 def _disagreeing(result: SampleResult) -> Iterator[str]:
     r_hat = result.diagnosis.r_hat
     if found := _worst(result, r_hat >= MOST_R_HAT, r_hat, r_hat, "{:.4g}"):
         yield f"the chains do not agree: R-hat of {found} (should be under {MOST_R_HAT:g})"
-    still = [
-        item.name
-        for n, item in enumerate(result.numbers)
-        if item.role == "parameter" and np.ptp(result.draws[:, :, n]) == 0
-    ]
-    if still:
-        yield f"no chain ever moves {', '.join(still[:_MOST_NAMED])}{_more(len(still))}"
+    sampled = [(n, item.name) for n, item in enumerate(result.numbers) if item.role == "parameter"]
+    for words, bad in (
+        ("no chain ever moves", np.ptp(result.draws, axis=(0, 1)) == 0),
+        ("there are draws that are no number of", ~np.isfinite(result.draws).all(axis=(0, 1))),
+    ):
+        if names := [name for n, name in sampled if bad[n]]:
+            yield f"{words} {', '.join(names[:_MOST_NAMED])}{_more(len(names))}"
 
 
 def _diverging(result: SampleResult) -> Iterator[str]:

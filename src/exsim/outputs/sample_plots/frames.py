@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...fit_problem import FitProblem
     from ...sample_result import SampledNumber, SampleResult
 
-DIVERGED_COLOUR = "#c04a00"
+WARNING_COLOUR = "#c04a00"
 NOTHING = "no draws"
 #: A logarithmic axis that spans a smaller factor has the ticks of a linear one.
 _LEAST_FACTOR = 1.2
@@ -35,6 +35,11 @@ def heading(
 def verdict(result: SampleResult) -> tuple[str, ...]:
     """Return what opens the caption: nothing for draws that may be trusted."""
     return () if result.trusted else (NOT_TRUSTED,)
+
+
+def drawable(result: SampleResult, order: Iterable[int]) -> list[int]:
+    """Return the places in `order` whose numbers have draws, all of them finite."""
+    return [n for n in order if result.draws.shape[1] and np.isfinite(result.draws[:, :, n]).all()]
 
 
 def logarithmic(item: SampledNumber, values: np.ndarray) -> bool:

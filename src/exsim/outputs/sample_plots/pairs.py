@@ -11,9 +11,10 @@ from .. import plot_style as style
 from ..fit_plots.frames import middle_cut
 from ..plot_sheet import blank_sheet, place, say, with_unit
 from .frames import (
-    DIVERGED_COLOUR,
     NOTHING,
+    WARNING_COLOUR,
     bins_between,
+    drawable,
     heading,
     limits_of,
     logarithmic,
@@ -47,14 +48,14 @@ def pairs_figure(problem: FitProblem, result: SampleResult, title: str = "") -> 
     sampled = sum(item.role == "parameter" for item in result.numbers)
     if len(shown) < sampled:
         caption.append(f"the {len(shown)} of {sampled} numbers with the lowest contraction")
-    side = len(shown) * (_CELL + _GAP)
+    side = max(len(shown), 1) * (_CELL + _GAP)
     with style.drawing():
         figure, top = blank_sheet(
             heading(problem, result, title, "pairs", caption),
             max(_LEFT + side + 0.2, 7.0),
             0.2 + side + _BELOW,
         )
-        if not shown or not result.draws.shape[1]:
+        if not shown:
             say(place(figure, _LEFT, top + 0.1, 4.0, 1.0), NOTHING)
             return figure
         for row, y in enumerate(shown):
@@ -80,8 +81,8 @@ def pairs_figure(problem: FitProblem, result: SampleResult, title: str = "") -> 
 def _worst_told(result: SampleResult) -> list[int]:
     # Numbers without a contraction come last, and keep their order.
     order = np.argsort(result.diagnosis.contraction, kind="stable").tolist()
-    known = [n for n in order if np.isfinite(result.draws[:, :, n]).all()]
-    return [n for n in known if result.numbers[n].role == "parameter"][:MOST_NUMBERS]
+    sampled = [n for n in order if result.numbers[n].role == "parameter"]
+    return drawable(result, sampled)[:MOST_NUMBERS]
 
 
 def _draw_one(axes: Axes, result: SampleResult, n: int) -> None:
@@ -106,7 +107,7 @@ def _draw_two(axes: Axes, result: SampleResult, x: int, y: int) -> None:
     kept = np.unique(np.linspace(0, across.size - 1, min(across.size, MOST_DOTS)).round().astype(int))
     axes.plot(across[kept], up[kept], ".", ms=2.2, mew=0, alpha=0.35, color=style.COLOURS[0], zorder=2)
     bad = result.diverging.ravel()
-    axes.plot(across[bad], up[bad], "x", ms=5, mew=1.3, color=DIVERGED_COLOUR, zorder=3)
+    axes.plot(across[bad], up[bad], "x", ms=5, mew=1.3, color=WARNING_COLOUR, zorder=3)
 
 
 def _say_correlation(axes: Axes, result: SampleResult, x: int, y: int) -> None:

@@ -13,7 +13,7 @@ from ...posterior_complaints import LEAST_CONTRACTION
 from .. import plot_style as style
 from ..fit_plots.frames import middle_cut
 from ..plot_sheet import PanelSize, say, sheet, with_unit
-from .frames import DIVERGED_COLOUR, NOTHING, bins_between, heading, limits_of, logarithmic, set_number_axis
+from .frames import NOTHING, WARNING_COLOUR, bins_between, heading, limits_of, logarithmic, set_number_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,9 +71,12 @@ def _sheet(
 
 def _draw(axes: Axes, result: SampleResult, n: int) -> None:
     item, contraction = result.numbers[n], float(result.diagnosis.contraction[n])
-    _write_title(axes, item.name, contraction)
     prior = result.prior[:, n]
     prior = prior[np.isfinite(prior)]
+    missing = "contraction not known" if prior.size else "no prior of its own"
+    said = f"contraction {contraction:.2f}" if math.isfinite(contraction) else missing
+    untold = contraction < LEAST_CONTRACTION
+    _write_title(axes, item.name, said, WARNING_COLOUR if untold else style.GREY)
     posterior = result.draws[:, :, n].ravel()
     posterior = posterior[np.isfinite(posterior)]
     axes.set_yticks([])
@@ -94,7 +97,7 @@ def _draw(axes: Axes, result: SampleResult, n: int) -> None:
     axes.set_ylim(0, 1.08)
     look: dict[str, Any] = {"color": "#cfcfcf", "alpha": 1.0, "zorder": 2}
     _draw_heights(axes, prior, limits, log, look)
-    colour = DIVERGED_COLOUR if contraction < LEAST_CONTRACTION else style.COLOURS[0]
+    colour = WARNING_COLOUR if untold else style.COLOURS[0]
     _draw_heights(axes, posterior, limits, log, {"color": colour, "alpha": 0.55, "zorder": 3})
 
 
@@ -112,10 +115,7 @@ def _draw_heights(
         axes.stairs(heights / heights.max(), edges, fill=True, lw=0, **look)
 
 
-def _write_title(axes: Axes, name: str, contraction: float) -> None:
+def _write_title(axes: Axes, name: str, said: str, colour: str) -> None:
     place: dict[str, Any] = {"transform": axes.transAxes, "va": "bottom", "parse_math": False}
     axes.text(0.0, 1.2, middle_cut(name, 23), fontsize=9.5, weight="bold", **place)
-    known = math.isfinite(contraction)
-    colour = DIVERGED_COLOUR if contraction < LEAST_CONTRACTION else style.GREY
-    text = f"contraction {contraction:.2f}" if known else "no prior of its own"
-    axes.text(0.0, 1.05, text, fontsize=8.5, color=colour, **place)
+    axes.text(0.0, 1.05, said, fontsize=8.5, color=colour, **place)

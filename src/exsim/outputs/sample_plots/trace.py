@@ -11,7 +11,7 @@ from ...posterior_complaints import worst_known
 from .. import plot_style as style
 from ..fit_plots.frames import middle_cut
 from ..plot_sheet import blank_sheet, place, say, with_unit, write
-from .frames import NOTHING, heading, limits_of, logarithmic, set_number_axis
+from .frames import NOTHING, drawable, heading, limits_of, logarithmic, set_number_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,9 +35,7 @@ def trace_figure(problem: FitProblem, result: SampleResult, title: str = "") -> 
     Ranks are of a draw among all: chains that agree have as many in each part, within the grey band (95 %).
     Vehtari et al. (2021), doi:10.1214/20-BA1221. A chain that is stuck stands apart in both.
     """
-    shown = [n for n in worst_known(result).tolist() if np.isfinite(result.draws[:, :, n]).all()][
-        :MOST_NUMBERS
-    ]
+    shown = drawable(result, worst_known(result).tolist())[:MOST_NUMBERS]
     diverged = int(result.diverging.sum())
     caption = [
         "left: value draw by draw" + (f", ticks at the foot: the {diverged} that diverged" * bool(diverged)),
@@ -53,7 +51,7 @@ def trace_figure(problem: FitProblem, result: SampleResult, title: str = "") -> 
             _LEFT + _TRACE + _BETWEEN + _RANKS + _RIGHT,
             body,
         )
-        if not result.draws.shape[1] or not shown:
+        if not shown:
             say(place(figure, _LEFT, top + 0.2, _TRACE, _HEIGHT), NOTHING)
             return figure
         _name_chains(figure, top, result.draws.shape[0])
