@@ -57,22 +57,22 @@ def fit_dataset(problem: FitProblem, result: FitResult, title: str = "") -> xr.D
     }
     names = [item.name for item in problem.free]
     coordinates: dict[str, Variable] = {
-        "parameter": ("parameter", _texts(names)),
-        "parameter_label": ("parameter", _texts(item.label for item in problem.free)),
-        "parameter_unit": ("parameter", _texts(item.unit for item in problem.free)),
-        "parameter_scale": ("parameter", _texts(item.scale for item in problem.free)),
-        "other_parameter": ("other_parameter", _texts(names)),
+        "parameter": ("parameter", texts(names)),
+        "parameter_label": ("parameter", texts(item.label for item in problem.free)),
+        "parameter_unit": ("parameter", texts(item.unit for item in problem.free)),
+        "parameter_scale": ("parameter", texts(item.scale for item in problem.free)),
+        "other_parameter": ("other_parameter", texts(names)),
         "start": ("start", np.array([item.number for item in result.starts], dtype=np.int64), {"units": "1"}),
-        "row_unit": ("row", _texts(row_units(problem))),
+        "row_unit": ("row", texts(row_units(problem))),
     }
     if result.curves is not None:
         units = {item.name: item.unit for item in problem.observables}
         coordinates |= {
-            "simulation": ("simulation", _texts(result.curves.simulations)),
-            "observable": ("observable", _texts(result.curves.observables)),
+            "simulation": ("simulation", texts(result.curves.simulations)),
+            "observable": ("observable", texts(result.curves.observables)),
             "observable_unit": (
                 "observable",
-                _texts(units.get(name, "") for name in result.curves.observables),
+                texts(units.get(name, "") for name in result.curves.observables),
             ),
         }
     there = {name for variable in variables.values() for name in np.atleast_1d(variable[0])}
@@ -105,7 +105,8 @@ def _attributes(problem: FitProblem, result: FitResult, title: str) -> dict[str,
     }
 
 
-def _texts(words: Iterable[str]) -> np.ndarray:
+def texts(words: Iterable[str]) -> np.ndarray:
+    """Return words as an array that NetCDF keeps as text of any length."""
     return np.array(list(words), dtype=object)
 
 
@@ -123,8 +124,8 @@ def _estimates(problem: FitProblem, result: FitResult) -> dict[str, Variable]:
         "nominal": numbers((item.nominal for item in free), "value of the config or of the model"),
         "lowest": numbers((item.low for item in free), "lower bound"),
         "highest": numbers((item.high for item in free), "upper bound"),
-        "at_bound": ("parameter", _texts(item.at_bound for item in found)),
-        "identifiable": ("parameter", _texts(item.identifiable for item in found)),
+        "at_bound": ("parameter", texts(item.at_bound for item in found)),
+        "identifiable": ("parameter", texts(item.identifiable for item in found)),
     }
     if result.covariance is not None:
         label = {"units": _PLAIN, "long_name": "covariance on the scales of estimation (parameter_scale)"}
@@ -143,7 +144,7 @@ def _directions(result: FitResult) -> dict[str, Variable]:
     return {
         "eigenvalue": ("direction", values, {"units": _PLAIN, "long_name": f"Fisher information {scale}"}),
         "eigenvector": (("direction", "parameter"), vectors, about_vectors),
-        "combination": ("direction", _texts(item.combination for item in found)),
+        "combination": ("direction", texts(item.combination for item in found)),
         "flat": ("direction", np.array([item.flat for item in found], dtype=np.int8), {"units": _PLAIN}),
     }
 
@@ -183,7 +184,7 @@ def _starts(result: FitResult) -> dict[str, Variable]:
         "start_reached_log_density": numbers("reached_density", float),
         "start_iterations": numbers("iterations", np.int64),
         "start_failed": numbers("failed", np.int8),
-        "start_ended": ("start", _texts(item.ended for item in found)),
+        "start_ended": ("start", texts(item.ended for item in found)),
     }
 
 
@@ -194,13 +195,13 @@ def _rows(problem: FitProblem, result: FitResult) -> dict[str, Variable]:
         return "row", np.asarray(values), {"units": units, "long_name": name}
 
     def chosen(places: np.ndarray, names: Sequence[str]) -> Variable:
-        return "row", _texts(names[place] if place >= 0 else "" for place in places.tolist())
+        return "row", texts(names[place] if place >= 0 else "" for place in places.tolist())
 
     simulations = [item.name for item in problem.simulations]
     return {
         "row_simulation": chosen(rows.simulation, simulations),
         "row_observable": chosen(rows.observable, [item.name for item in problem.observables]),
-        "row_quantity": ("row", _texts(rows.quantity)),
+        "row_quantity": ("row", texts(rows.quantity)),
         "row_time": numbers(rows.time_h, "h", "hours after time 0 of the simulation"),
         "row_compared": chosen(rows.compared, simulations),
         "row_compared_time": numbers(rows.compared_time_h, "h", "time in the simulation compared with"),
@@ -210,9 +211,9 @@ def _rows(problem: FitProblem, result: FitResult) -> dict[str, Variable]:
         "row_scale": numbers(rows.scale, "of the noise", "noise scale that the data give"),
         "row_batch": numbers(rows.batch, _PLAIN, "batch within the observable, -1 for none"),
         "row_factor": chosen(rows.factor, [item.name for item in problem.free]),
-        "row_subject": ("row", _texts(rows.subject)),
-        "row_condition": ("row", _texts(rows.condition)),
-        "row_group": ("row", _texts(rows.group)),
+        "row_subject": ("row", texts(rows.subject)),
+        "row_condition": ("row", texts(rows.condition)),
+        "row_group": ("row", texts(rows.group)),
         "row_line": numbers(rows.line, _PLAIN, "line in the file of the data"),
         "row_prediction": numbers(result.prediction, _OF_ROW, "prediction of the best fit"),
         "row_residual": numbers(result.residual, _PLAIN, "residual in units of the noise"),

@@ -58,6 +58,22 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, eq=False)
+class Loo:
+    """What the posterior predicts of rows left out, by Pareto-smoothed importance sampling.
+
+    Vehtari, Gelman & Gabry (2017), doi:10.1007/s11222-016-9696-4.
+    """
+
+    #: Expected log predictive density of all rows, its standard error, effective number of parameters.
+    elpd: float
+    se: float
+    p_loo: float
+    #: Of each row: its part of `elpd`, and the shape of the tail of its weights; over 0.7 neither is sure.
+    pointwise: Float[np.ndarray, "row"]
+    pareto_k: Float[np.ndarray, "row"]
+
+
+@dataclass(frozen=True, eq=False)
 class SampleResult:
     """Finished, or interrupted, sampling. Draws are in the units of their numbers."""
 
@@ -90,6 +106,8 @@ class SampleResult:
     #: Draws that were asked for of each chain; fewer are there where sampling was interrupted.
     asked: int
     efforts: dict[str, Effort] = field(default_factory=dict)
+    #: None where there are too few draws.
+    loo: Loo | None = None
 
     @property
     def complete(self) -> bool:

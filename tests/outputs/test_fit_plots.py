@@ -18,6 +18,7 @@ from exsim.outputs.fit_plots import (
     waterfall_figure,
 )
 from exsim.outputs.fit_plots.frames import middle_cut, on_scale, quantiles, share_beyond
+from exsim.outputs.fit_plots.over_time import best_fit
 from exsim.outputs.fit_plots.points import points_over
 from exsim.outputs.plot_style import drawing, label_line_ends, new_figure
 
@@ -202,7 +203,7 @@ def test_the_line_is_the_best_fit_with_its_band_and_the_bout_is_shaded():
 
 def test_bars_are_one_standard_deviation_of_the_row_on_its_own_scale():
     problem, result = small_fit()
-    points = points_over(problem, result, 0, 0)
+    points = points_over(problem, best_fit(result), 0, 0)
     np.testing.assert_allclose(np.log(points.high / points.value), 0.25)
     np.testing.assert_allclose(np.log(points.value / points.low), 0.25)
 
@@ -212,27 +213,27 @@ def test_bars_are_one_standard_deviation_of_the_row_on_its_own_scale():
 )
 def test_bars_of_other_noise_are_its_standard_deviation(family, sd):
     problem, result = fit_of([Row(0, 0, 2.0, 30.0, scale=0.3)], (family,))
-    points = points_over(problem, result, 0, 0)
+    points = points_over(problem, best_fit(result), 0, 0)
     assert points.high[0] - points.value[0] == pytest.approx(sd)
 
 
 def test_a_row_without_a_spread_of_its_own_has_no_bar():
     problem, result = fit_of([Row(0, 0, 2.0, 30.0)])
-    points = points_over(problem, result, 0, 0)
+    points = points_over(problem, best_fit(result), 0, 0)
     assert np.isnan(points.low).all()
     assert "bars" not in " ".join(texts(fit_figure(problem, result)))
 
 
 def test_a_fold_stands_where_its_level_would_be_by_the_resting_level_of_the_fit():
     problem, result = fit_of([Row(0, 0, 2.0, 40.0, "fold")])
-    points = points_over(problem, result, 0, 0)
+    points = points_over(problem, best_fit(result), 0, 0)
     at = np.interp(2.0, result.curves.time_h[0], result.curves.value[0, 0])
     assert points.value[0] == pytest.approx(40.0 * at / result.prediction[0])
 
 
 def test_log2_units_of_a_batch_lie_as_many_doublings_from_the_curve():
     problem, result = fit_of([Row(0, 0, 4.0, 9.0, "log2", batch=0)], ("normal",))
-    points = points_over(problem, result, 0, 0)
+    points = points_over(problem, best_fit(result), 0, 0)
     at = np.interp(4.0, result.curves.time_h[0], result.curves.value[0, 0])
     assert points.value[0] == pytest.approx(at * 2.0 ** (9.0 - result.prediction[0]))
 
@@ -241,7 +242,7 @@ def test_log2_units_of_a_batch_lie_as_many_doublings_from_the_curve():
 def test_a_row_of_a_batch_is_over_the_curve_where_one_number_brings_it_there(mode, shown):
     problem, result = fit_of([Row(0, 0, 2.0, 30.0, batch=0)], ("normal",))
     observables = (replace(problem.observables[0], batch=mode),)
-    assert len(points_over(replace(problem, observables=observables), result, 0, 0)) == shown
+    assert len(points_over(replace(problem, observables=observables), best_fit(result), 0, 0)) == shown
 
 
 def test_rows_that_are_no_point_on_a_curve_are_counted():

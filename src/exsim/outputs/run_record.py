@@ -35,6 +35,8 @@ NUMERIC_PACKAGES = (
     "h5netcdf",
     "scipy",
     "SALib",
+    "numpyro",
+    "arviz",
     "zarr",
 )
 

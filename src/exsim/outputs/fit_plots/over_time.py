@@ -1,4 +1,4 @@
-"""fit.png: what was measured over what the best fit says, with the band of its uncertainty."""
+"""fit.png and bands.png: what was measured over what the best fit, or a posterior, says, with its band."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from ...measurements import ABOVE_LIMIT, BELOW_LIMIT, MEASURED
 from .. import plot_style as style
-from ..plot_sheet import blank_sheet, cut, place, say, set_title, size_in, write
+from ..plot_sheet import Heading, blank_sheet, cut, place, say, set_title, size_in, write
 from .frames import heading, mark_look, middle_cut, observable_names, set_value_axis
-from .points import Curve, Points, curve_of, points_over
+from .points import Curve, Explained, Points, curve_of, points_over
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,42 +44,62 @@ class _Panel:
     bouts_h: tuple[tuple[float, float], ...]
     curve: Curve | None
     points: Points
-    #: Mean square of the residuals.
+    #: Mean over its rows.
     misfit: float
 
 
 def fit_figure(problem: FitProblem, result: FitResult, title: str = "") -> Figure:
-    """Return the measurements over the curves of the best fit, an observable a panel or a block of panels.
+    """Return the measurements over the curves of the best fit, as `over_time_figure` draws them."""
+    return over_time_figure(problem, best_fit(result), title)
+
+
+def best_fit(result: FitResult) -> Explained:
+    """Return what the best fit says of the data."""
+    return Explained(
+        heading="data and best fit",
+        line="best fit",
+        curves=result.curves,
+        prediction=result.prediction,
+        misfit=result.residual**2,
+        said=() if result.converged else ("NOT CONVERGED",),
+        elsewhere=": see residuals.png",
+    )
+
+
+def over_time_figure(problem: FitProblem, explained: Explained, title: str = "") -> Figure:
+    """Return the measurements over curves, an observable a panel or a block of panels.
 
     Few simulations share a panel in colours of their own, many have small panels of their own. What was
     measured at rest, at or before time 0, stands at the left edge. Rows that are no points on a curve (a peak
-    fold, a ratio) are counted in the caption: `residuals_figure` shows them.
+    fold, a ratio) are counted in the caption.
     """
-    panels = _panels(problem, result)
+    panels = _panels(problem, explained)
     overlaid = len({panel.simulation for panel in panels}) <= MOST_OVERLAID
     shown = panels if overlaid else _spread_over_misfit(panels)
-    caption = _caption(problem, result, panels, shown)
+    caption = _caption(problem, explained, panels, shown)
+    headed = heading(problem, title, explained.heading, caption)
     with style.drawing():
         if not shown:
-            figure, top = blank_sheet(heading(problem, title, "data and best fit", caption, result), 7.4, 2.0)
-            say(place(figure, 0.8, top, 4.8, 1.6), "no measurement is a point on a curve: see residuals.png")
+            figure, top = blank_sheet(headed, 7.4, 2.0)
+            say(
+                place(figure, 0.8, top, 4.8, 1.6),
+                f"no measurement is a point on a curve{explained.elsewhere}",
+            )
             return figure
-        draw = _draw_overlaid if overlaid else _draw_small
-        return draw(problem, result, title, caption, shown)
+        return (_draw_overlaid if overlaid else _draw_small)(problem, headed, shown)
 
 
-def _panels(problem: FitProblem, result: FitResult) -> list[_Panel]:
+def _panels(problem: FitProblem, explained: Explained) -> list[_Panel]:
     rows, panels = problem.rows, []
     for o in range(len(problem.observables)):
         for s in range(len(problem.simulations)):
-            points = points_over(problem, result, s, o)
+            points = points_over(problem, explained, s, o)
             if len(points):
-                own = (rows.simulation == s) & (rows.observable == o)
-                squares = result.residual[own] ** 2
-                finite = squares[np.isfinite(squares)]
+                own = explained.misfit[(rows.simulation == s) & (rows.observable == o)]
+                finite = own[np.isfinite(own)]
                 misfit = float(finite.mean()) if finite.size else 0.0
-                name, curve = problem.simulations[s].name, curve_of(problem, result.curves, s, o)
-                panels.append(_Panel(s, o, name, _bouts(name, result.curves), curve, points, misfit))
+                name, curve = problem.simulations[s].name, curve_of(problem, explained.curves, s, o)
+                panels.append(_Panel(s, o, name, _bouts(name, explained.curves), curve, points, misfit))
     return panels
 
 
@@ -103,19 +123,20 @@ def _spread_over_misfit(panels: Sequence[_Panel]) -> list[_Panel]:
 
 
 def _caption(
-    problem: FitProblem, result: FitResult, panels: Sequence[_Panel], shown: Sequence[_Panel]
+    problem: FitProblem, explained: Explained, panels: Sequence[_Panel], shown: Sequence[_Panel]
 ) -> list[str]:
     censored = {int(mark) for panel in shown for mark in panel.points.censoring}
     bars = any(np.isfinite(panel.points.low).any() for panel in shown)
     banded = [panel.curve for panel in shown if panel.curve is not None]
     band = any(np.isfinite(curve.lower).any() for curve in banded)
     parts = [
-        "dots: measured" + (", bars: ± 1 sd (of a mean, standard error) as the data give it" if bars else "")
+        *explained.said,
+        "dots: measured" + (", bars: ± 1 sd (of a mean, standard error) as the data give it" if bars else ""),
     ]
     if {BELOW_LIMIT, ABOVE_LIMIT} & censored:
         parts.append("open triangles: beyond a limit, at the limit")
     if banded:
-        parts.append("line: best fit" + (", band: central 95 %" if band else ", without a band"))
+        parts.append(f"line: {explained.line}" + (", band: central 95 %" if band else ", without a band"))
     if any(panel.points.at_rest.any() for panel in shown):
         parts.append("at the left edge: at rest")
     if any(panel.bouts_h for panel in shown):
@@ -130,7 +151,7 @@ def _caption(
         )
     left = len(rows) - sum(len(panel.points) for panel in panels)
     if left:
-        parts.append(f"{left} row{'s are' if left > 1 else ' is'} no point on a curve: see residuals.png")
+        parts.append(f"{left} row{'s are' if left > 1 else ' is'} no point on a curve{explained.elsewhere}")
     if len(shown) < len(panels):
         parts.append(f"{len(shown)} of {len(panels)} panels, chosen from the best fitted to the worst")
     return parts
@@ -139,9 +160,7 @@ def _caption(
 # ---- few simulations: an observable a panel --------------------------------------------------------------
 
 
-def _draw_overlaid(
-    problem: FitProblem, result: FitResult, title: str, caption: Sequence[str], shown: Sequence[_Panel]
-) -> Figure:
+def _draw_overlaid(problem: FitProblem, headed: Heading, shown: Sequence[_Panel]) -> Figure:
     kinds = list(dict.fromkeys(panel.observable for panel in shown))
     simulations = sorted({panel.simulation for panel in shown})
     names = [problem.simulations[s].name for s in simulations]
@@ -150,9 +169,7 @@ def _draw_overlaid(
     right = 0.35 + (0.085 * min(max(map(len, names)), 22) if len(simulations) > 1 else 0.0)
     cell, row = left + width + right, above + height + below
     body = math.ceil(len(kinds) / columns) * row
-    figure, top = blank_sheet(
-        heading(problem, title, "data and best fit", caption, result), max(columns * cell, 7.4), body
-    )
+    figure, top = blank_sheet(headed, max(columns * cell, 7.4), body)
     for number, observable in enumerate(kinds):
         at = (number % columns) * cell + left, top + (number // columns) * row + above
         axes = place(figure, *at, width, height)
@@ -225,9 +242,7 @@ def _make_room_for_bouts(axes: Axes, own: Sequence[_Panel]) -> None:
 # ---- many simulations: a small panel each ----------------------------------------------------------------
 
 
-def _draw_small(
-    problem: FitProblem, result: FitResult, title: str, caption: Sequence[str], shown: Sequence[_Panel]
-) -> Figure:
+def _draw_small(problem: FitProblem, headed: Heading, shown: Sequence[_Panel]) -> Figure:
     kinds = list(dict.fromkeys(panel.observable for panel in shown))
     width, height, left, between, above, below, block = 1.66, 1.05, 0.62, 0.15, 0.2, 0.26, 0.36
     counts = {o: sum(panel.observable == o for panel in shown) for o in kinds}
@@ -235,7 +250,7 @@ def _draw_small(
     columns = _columns(list(counts.values()))
     body = sum(block + math.ceil(count / columns) * row for count in counts.values()) + 0.25
     whole = left + columns * (width + between) + 0.15
-    figure, top = blank_sheet(heading(problem, title, "data and best fit", caption, result), whole, body)
+    figure, top = blank_sheet(headed, whole, body)
     units = {style.time_scale(_last_h([panel]))[1] for panel in shown}
     upper = top
     for kind, observable in enumerate(kinds):

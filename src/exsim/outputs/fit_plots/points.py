@@ -12,10 +12,27 @@ from ...measurements import MEASURED
 
 if TYPE_CHECKING:
     from ...fit_problem import FitProblem, Observable
-    from ...fit_result import FitCurves, FitResult
+    from ...fit_result import FitCurves
 
 #: What of a row is a point on a curve; the others are differences between curves, or of a whole one.
 OVER_TIME = ("level", "fold", "log2")
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """What is drawn under the data, and what it is called: the best fit, or what a posterior says."""
+
+    #: Ends the title of the figure, and names the line in its caption.
+    heading: str
+    line: str
+    curves: FitCurves | None
+    #: Of each row: what is predicted, and how badly it is met, in any measure.
+    prediction: np.ndarray
+    misfit: np.ndarray
+    #: Opens the caption.
+    said: tuple[str, ...] = ()
+    #: Where rows that are no points are to be seen.
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,7 @@ def curve_of(problem: FitProblem, curves: FitCurves | None, simulation: int, obs
     return Curve(curves.time_h[s], curves.value[s, o], curves.lower[s, o], curves.upper[s, o])
 
 
-def points_over(problem: FitProblem, result: FitResult, simulation: int, observable: int) -> Points:
+def points_over(problem: FitProblem, explained: Explained, simulation: int, observable: int) -> Points:
     """Return the rows of one observable in one simulation that are points on its curve.
 
     A level in the unit of the model is shown as it is. What is relative to rest, to a batch or to a study
@@ -65,14 +82,14 @@ def points_over(problem: FitProblem, result: FitResult, simulation: int, observa
     doublings. Rows of which that is not known are left out.
     """
     rows, item = problem.rows, problem.observables[observable]
-    curve = curve_of(problem, result.curves, simulation, observable)
+    curve = curve_of(problem, explained.curves, simulation, observable)
     chosen = np.flatnonzero((rows.simulation == simulation) & (rows.observable == observable))
     found = []
     for n in chosen.tolist():
         measured = rows.censoring[n] == MEASURED
         y = float(rows.value[n] if measured else rows.limit[n])
         low, high = _bar(item, y, float(rows.scale[n])) if measured else (math.nan, math.nan)
-        shown = [_over_curve(problem, result, n, value, curve) for value in (y, low, high)]
+        shown = [_over_curve(problem, explained.prediction[n], n, value, curve) for value in (y, low, high)]
         if math.isfinite(shown[0]):
             found.append((rows.time_h[n], *shown, rows.censoring[n], rows.time_h[n] <= 0))
     columns = list(zip(*found, strict=True)) or [()] * 6
@@ -96,7 +113,7 @@ def _bar(item: Observable, value: float, scale: float) -> tuple[float, float]:
     return value - factor * scale, value + factor * scale
 
 
-def _over_curve(problem: FitProblem, result: FitResult, n: int, value: float, curve: Curve | None) -> float:
+def _over_curve(problem: FitProblem, predicted: float, n: int, value: float, curve: Curve | None) -> float:
     rows = problem.rows
     quantity, mode = rows.quantity[n], problem.observables[int(rows.observable[n])].batch
     in_batch = rows.batch[n] >= 0
@@ -107,7 +124,7 @@ def _over_curve(problem: FitProblem, result: FitResult, n: int, value: float, cu
     if curve is None:
         return math.nan
     at = curve.at(float(rows.time_h[n]))
-    prediction = float(result.prediction[n])
+    prediction = float(predicted)
     if quantity == "log2":
         return at * 2.0 ** min(value - prediction, 300.0)
     if in_batch and mode == "factor and offset":
