@@ -38,9 +38,9 @@ def saturating(vectors: np.ndarray) -> Expanded:
     x = np.exp(vectors[:, 0])
     residual, slope = (x / (1 + x) - 0.95) / 0.1, x / (1 + x) ** 2 / 0.1
     value = -0.5 * residual**2
-    return Expanded(
-        value, value, -(residual * slope)[:, None], (slope**2)[:, None, None], np.zeros(len(x), dtype=int)
-    )
+    status = steps = np.zeros(len(x), dtype=int)
+    gradient, curvature = -(residual * slope)[:, None], (slope**2)[:, None, None]
+    return Expanded(value, value, gradient, curvature, status, steps)
 
 
 def test_a_side_without_an_end_is_infinite_and_the_other_is_not() -> None:

@@ -26,6 +26,7 @@ def normal(vectors: np.ndarray) -> Expanded:
         -away @ INFORMATION,
         np.repeat(INFORMATION[None], count, axis=0),
         np.zeros(count, dtype=int),
+        np.zeros(count, dtype=int),
     )
 
 
@@ -38,7 +39,8 @@ def banana(vectors: np.ndarray) -> Expanded:
     value = -0.5 * (residuals**2).sum(axis=0)
     gradient = -np.einsum("rv,rvp->vp", residuals, slopes)
     curvature = np.einsum("rvp,rvq->vpq", slopes, slopes)
-    return Expanded(value, value, gradient, curvature, np.zeros(len(x), dtype=int))
+    status = steps = np.zeros(len(x), dtype=int)
+    return Expanded(value, value, gradient, curvature, status, steps)
 
 
 METHODS = {"gauss_newton": gauss_newton, "lbfgs": lbfgs}
@@ -117,7 +119,7 @@ def test_a_number_that_the_density_does_not_feel_stays_where_it_was() -> None:
         found = normal(vectors[:, :3])
         gradient = np.pad(found.gradient, ((0, 0), (0, 1)))
         curvature = np.pad(found.curvature, ((0, 0), (0, 1), (0, 1)))
-        return Expanded(found.value, found.likelihood, gradient, curvature, found.status)
+        return Expanded(found.value, found.likelihood, gradient, curvature, found.status, found.steps)
 
     box = Box(np.full(4, -10.0), np.full(4, 10.0), np.full(4, 3.0))
     found = gauss_newton(blind, begin(blind, np.array([[5.0, 5.0, 5.0, 7.0]])), box, 100)

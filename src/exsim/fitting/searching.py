@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..jax_setup import jax, jnp
+from ..jax_setup import SIDE_BY_SIDE, jax, jnp
 from .objective import Expanded, Vectors
 
 #: Asks for the density about vectors, (vector, parameter).
@@ -248,6 +248,7 @@ def lbfgs(
     with jax.enable_x64(True):
         rule = optax.scale_by_lbfgs(memory_size=10)
         state = jax.vmap(rule.init)(jnp.asarray(search.vectors))
+        update = jax.jit(jax.vmap(rule.update), compiler_options=SIDE_BY_SIDE)
         how = ITERATIONS
         for _ in range(iterations):
             search = _settled(search, box, held)
@@ -256,12 +257,7 @@ def lbfgs(
                 break
             pressing = box.pressing(search.vectors, search.at.gradient)
             gradient = np.where(pressing, 0.0, search.at.gradient)
-            # Not compiled as a whole: with the compiler options of the command line (several results of one
-            # loop as one kernel) XLA of jaxlib 0.10 ends the process over this program.
-            with jax.disable_jit():
-                direction, state = jax.vmap(rule.update)(
-                    jnp.asarray(-gradient), state, jnp.asarray(search.vectors)
-                )
+            direction, state = update(jnp.asarray(-gradient), state, jnp.asarray(search.vectors))
             direction = -np.asarray(direction)
             # Where the memory points downhill, along the gradient.
             uphill = np.einsum("vp,vp->v", direction, gradient) > 0

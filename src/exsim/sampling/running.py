@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +20,8 @@ from ..fitting.likelihood import Rowwise
 from ..integrating import STATUS_TEXT, Status
 from ..jax_setup import jax, jnp
 from ..noise_draws import draw_measurements
-from ..posterior_statistics import diagnose
+from ..posterior_complaints import complaints, doubts
+from ..posterior_statistics import diagnose, loo
 from ..sample_result import SampleResult, Stress
 from .chains import MOST_DRAWS, Chains, Drawn
 from .density import HostVectors, Target, whitened
@@ -188,7 +189,8 @@ class _Sampling:
         diagnosis = diagnose(draws, prior, [item.scale for item in target.numbers], drawn.energy)
         saturated = drawn.leapfrogs >= 2**settings.max_depth - 1
         some = np.linspace(0, len(theta) - 1, min(len(theta), _CURVES)).astype(int)
-        return SampleResult(
+        log_likelihood = looked.density.reshape(*shape, -1)
+        result = SampleResult(
             numbers=target.numbers,
             draws=draws,
             prior=prior,
@@ -201,7 +203,7 @@ class _Sampling:
             saturated=saturated,
             prediction=looked.prediction.reshape(*shape, -1),
             predictive=self._noisy(looked, rng).reshape(*shape, -1),
-            log_likelihood=looked.density.reshape(*shape, -1),
+            log_likelihood=log_likelihood,
             prior_predictive=self._noisy(prior_looked, rng),
             diagnosis=diagnosis,
             stress=_stress(begun),
@@ -216,7 +218,9 @@ class _Sampling:
             seed=settings.seed,
             asked=settings.draws,
             efforts=self.efforts,
+            loo=loo(log_likelihood, draws),
         )
+        return replace(result, reasons=complaints(result), warnings=doubts(result))
 
     def _noisy(self, looked: Rowwise, rng: np.random.Generator) -> Float[np.ndarray, "vector row"]:
         # A measurement of each row for each vector.
