@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
-import time
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api import FitStudy, read_fit, search_settings
-from ..errors import InputError, Problem
 from ..evidence import Score, Summary, summarise
-from ..outputs.files import Content, prepare_run_folder, read_record
-from ..outputs.fit_journal import JOURNAL_NAME, FitJournal
-from ..outputs.run_record import Stopwatch, build_record, versions
-from ..outputs.sweep_lock import hold_lock
+from ..outputs.files import Content
+from ..outputs.journal import Journal
+from ..outputs.run_record import Stopwatch, build_record
 from .evidence_scores import (
     as_text,
     case_row,
@@ -28,15 +22,15 @@ from .evidence_scores import (
     scores_csv,
     simulate_all,
 )
-from .progress import say
-from .session import choose_seed, start_jax
+from .progress import Teller, say
+from .resuming import is_done, journal_of
+from .session import start_jax
 
 if TYPE_CHECKING:
     from ..fit_result import FitResult
 
 #: Done, but not to be trusted.
 EXIT_NOT_CONVERGED = 7
-_LOCK_NAME = "fit.lock"
 
 
 def fit(arguments: argparse.Namespace) -> int:
@@ -45,36 +39,22 @@ def fit(arguments: argparse.Namespace) -> int:
     study = read_fit(arguments.config, arguments.overrides)
     folder = arguments.out or Path("runs") / study.config.name
     said = not (arguments.quiet or arguments.json)
-    begun = (folder / JOURNAL_NAME).exists()
-    if arguments.resume and not begun and read_record(folder) is not None:
+    if is_done(folder, "fit", arguments):
         if said:
             print(f"{folder}/  this fit is done")
         return 0
-    if begun and not (arguments.resume or arguments.overwrite):
-        hint = "give --resume to go on with it, --overwrite to begin anew, or another folder with --out"
-        raise InputError(Problem("the folder holds a fit that was begun", str(folder), hint=hint))
     device, warnings = start_jax(arguments.device)
     warnings = [*warnings, *study.warnings]
     if said:
         for warning in warnings:
             say(f"warning: {warning}")
-    overwrite = arguments.overwrite or (begun and arguments.resume)
-    prepare_run_folder(folder, overwrite, keep=(JOURNAL_NAME, _LOCK_NAME))
-    seed = _seed(study, folder, arguments.resume)
-    with ExitStack() as stack:
-        stack.enter_context(hold_lock(folder / _LOCK_NAME, "this fit"))
-        journal = stack.enter_context(
-            FitJournal(folder, _identity(study, seed, device), resume=arguments.resume)
-        )
+    hashes = {**dict(study.problem.model.file_hashes), **study.data_hashes}
+    with journal_of(folder, "fit", arguments, study.config, hashes, study.seed, device) as (journal, seed):
         result = _fitted(study, seed, journal, said)
         record = build_record(
             command="fit",
             config=study.config.spec.model_dump(mode="json", by_alias=True),
-            input_hashes={
-                str(study.config.path): study.config.sha256,
-                **dict(study.problem.model.file_hashes),
-                **study.data_hashes,
-            },
+            input_hashes={str(study.config.path): study.config.sha256, **hashes},
             seed=seed,
             device=device,
             dtype="float64",
@@ -87,33 +67,11 @@ def fit(arguments: argparse.Namespace) -> int:
         scored = _score_evidence(study, result, said)
         files = _write(study, folder, result, record, scored)
         journal.remove()
-    (folder / _LOCK_NAME).unlink(missing_ok=True)
     _print(study, folder, result, scored, files, arguments)
     return 0 if result.converged else EXIT_NOT_CONVERGED
 
 
-def _seed(study: FitStudy, folder: Path, resume: bool) -> int:
-    # A seed that was drawn is found again by what goes on.
-    found = FitJournal.read_identity(folder) if resume and study.seed is None else None
-    return choose_seed(study.seed if found is None else found.get("seed"))
-
-
-def _identity(study: FitStudy, seed: int, device: str) -> dict[str, Any]:
-    """Return all that decides the numbers of a fit."""
-    said = study.config.spec.model_dump(mode="json", by_alias=True)
-    for key in ("label", "seed"):
-        said.pop(key, None)
-    return {
-        "config": said,
-        "hashes": dict(study.problem.model.file_hashes) | study.data_hashes,
-        "seed": seed,
-        "device": device,
-        "compiler": os.environ.get("XLA_FLAGS", ""),
-        "versions": versions(),
-    }
-
-
-def _fitted(study: FitStudy, seed: int, journal: FitJournal, said: bool) -> FitResult:
+def _fitted(study: FitStudy, seed: int, journal: Journal, said: bool) -> FitResult:
     from ..fitting import Evaluator, Objective
     from ..fitting import fit as run_fit
 
@@ -125,28 +83,7 @@ def _fitted(study: FitStudy, seed: int, journal: FitJournal, said: bool) -> FitR
             f"simulation{'s' * (len(problem.simulations) != 1)}, {study.settings.starts} starts"
             + (f"; {journal.found} answers are there already" if journal.found else "")
         )
-    return run_fit(study.problem, search_settings(study, seed), evaluate, _Teller(said))
-
-
-class _Teller:
-    """Says on stderr how a fit goes: one line redrawn on a terminal, a line every 30 s elsewhere."""
-
-    def __init__(self, said: bool) -> None:
-        self._said = said
-        self._drawn = sys.stderr is not None and sys.stderr.isatty()
-        self._every_s = 0.5 if self._drawn else 30.0
-        self._last_s, self._began_s = time.monotonic(), time.monotonic()
-
-    def __call__(self, stage: str, done: int, whole: int, what: str) -> None:
-        """Say how far a stage is, if it is time to."""
-        now = time.monotonic()
-        if not self._said or now - self._last_s < self._every_s:
-            return
-        self._last_s = now
-        line = (
-            f"{stage}: {done} of {whole}" + (f", {what}" if what else "") + f" ({now - self._began_s:.0f} s)"
-        )
-        say(f"\r{line:<100}" if self._drawn else line, end="" if self._drawn else "\n")
+    return run_fit(study.problem, search_settings(study, seed), evaluate, Teller(said))
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,27 @@ class Progress:
         say(line, end=end)
 
 
+class Teller:
+    """Says on stderr how a search goes: one line redrawn on a terminal, a line every 30 s elsewhere."""
+
+    def __init__(self, said: bool) -> None:
+        self._said = said
+        self._drawn = sys.stderr is not None and sys.stderr.isatty()
+        self._every_s = _DRAWN_EVERY_S if self._drawn else _PLAIN_EVERY_S
+        self._last_s, self._began_s = time.monotonic(), time.monotonic()
+
+    def __call__(self, stage: str, done: int, whole: int, what: str) -> None:
+        """Say how far a stage is, if it is time to."""
+        now = time.monotonic()
+        if not self._said or now - self._last_s < self._every_s:
+            return
+        self._last_s = now
+        line = (
+            f"{stage}: {done} of {whole}" + (f", {what}" if what else "") + f" ({now - self._began_s:.0f} s)"
+        )
+        say(f"\r{line:<100}" if self._drawn else line, end="" if self._drawn else "\n")
+
+
 def duration_text(seconds: float) -> str:
     """Return a duration for a reader: "45 s", "12 min", "3 h 20 min"."""
     whole = round(seconds)

@@ -15,7 +15,7 @@ from .objective import Expanded, Objective, Vectors
 
 @runtime_checkable
 class Journal(Protocol):
-    """Where answers are kept: `exsim.outputs.fit_journal.FitJournal`."""
+    """Where answers are kept: `exsim.outputs.journal.Journal`."""
 
     def records(self) -> Iterator[dict[str, np.ndarray]]:
         """Yield the answers that an earlier run left."""

@@ -98,7 +98,7 @@ class Objective:
                 getattr(found, name)[spent] = getattr(alone, name)
         return found
 
-    def _expand_parts(self, parts: list[Vectors]) -> Expanded:
+    def _expand_parts(self, parts: list[np.ndarray]) -> Expanded:
         if len(parts) == 1:
             return self._expand_part(parts[0])
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -144,26 +144,27 @@ class Objective:
         """Return minus the second derivatives of the log prior."""
         return prior_information(vector, self.scales, self.priors)
 
-    def density(self, theta: Float[Array, "vector parameter"]) -> tuple[Array, Array, Array]:
+    def density(self, theta: Float[Array, "vector parameter"], rows: Rows) -> tuple[Array, Array, Array]:
         """Return value, gradient and worst status of each vector, all as lanes of the program that asks.
 
         -inf, with a gradient of 0, where a solve failed: a sampler's move there is rejected. Lanes share
-        their steps: where one needs more than there are, each is solved by itself.
+        their steps: where one needs more than there are, each is solved by itself. `rows` are those of
+        the objective, as arguments of the program that asks: it is the same for other measurements.
         """
-        together = self._density(theta)
+        together = self._density(theta, rows)
         if len(theta) == 1:
             return together
 
         def alone(theta: Array) -> tuple[Array, Array, Array]:
-            found = jax.lax.map(lambda one: self._density(one[None]), theta)
+            found = jax.lax.map(lambda one: self._density(one[None], rows), theta)
             return jax.tree.map(lambda array: array[:, 0], found)
 
         spent = jnp.any(together[2] == Status.STEP_BUDGET)
         return jax.lax.cond(spent, alone, lambda theta: together, theta)
 
-    def _density(self, theta: Float[Array, "vector parameter"]) -> tuple[Array, Array, Array]:
+    def _density(self, theta: Float[Array, "vector parameter"], rows: Rows) -> tuple[Array, Array, Array]:
         features, slopes, status, _ = self._solve(jnp, theta)
-        found = expand(self.scales, self.priors, self.rows, features, slopes, theta)
+        found = expand(self.scales, self.priors, rows, features, slopes, theta)
         done = status == Status.DONE
         value = jnp.where(done, found.value, -jnp.inf)
         return value, jnp.where(done[:, None], found.gradient, 0.0), status

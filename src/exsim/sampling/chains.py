@@ -12,14 +12,14 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..jax_setup import SIDE_BY_SIDE, jax, jnp
-from .density import Batch, of_one
+from .density import Target, Whitening, of_one
 
 #: Chains that one program takes side by side: more wait for each other, fewer leave lanes idle.
 CHAINS_TOGETHER = 4
@@ -50,7 +50,8 @@ class Drawn:
 class Chains:
     """Chains of one density: their states are made here, and are plain arrays outside."""
 
-    batch: Batch
+    target: Target
+    at: Whitening
     chains: int
     warmup: int
     seed: int
@@ -58,17 +59,14 @@ class Chains:
     max_depth: int
 
     @cached_property
-    def _kernel(self) -> Any:
-        from numpyro.infer import NUTS
+    def _kernel(self) -> tuple[Any, Any]:
+        from numpyro.infer.hmc import hmc
 
-        log_density = of_one(self.batch)
-        return NUTS(
-            potential_fn=lambda z: -log_density(z),
-            # Ten times as much is tried first, where about 1 will do in whitened coordinates.
-            step_size=0.1,
-            target_accept_prob=self.target_acceptance,
-            max_tree_depth=self.max_depth,
-        )
+        def potential_of(at: Whitening) -> Any:
+            log_density = of_one(self.target, at)
+            return lambda z: -log_density(z)
+
+        return hmc(potential_fn_gen=potential_of, algo="NUTS")
 
     @cached_property
     def groups(self) -> tuple[slice, ...]:
@@ -79,14 +77,26 @@ class Chains:
     def begin(self, z: Float[np.ndarray, "chain coordinate"]) -> list[Any]:
         """Return the state of each group before its first draw. The density must be a number there."""
         keys = jax.random.split(jax.random.PRNGKey(self.seed), self.chains)
-        return [self._begin(keys[group], jnp.asarray(z[group])) for group in self.groups]
+        with jax.enable_x64(True):
+            return [self._begin(keys[group], jnp.asarray(z[group]), self.at) for group in self.groups]
 
     @cached_property
     def _begin(self) -> Any:
-        return jax.jit(
-            jax.vmap(lambda key, z: self._kernel.init(key, self.warmup, z, (), {})),
-            compiler_options=SIDE_BY_SIDE,
-        )
+        begin, _ = self._kernel
+
+        def one(key: Any, z: Any, at: Whitening) -> Any:
+            return begin(
+                z,
+                self.warmup,
+                # Ten times as much is tried first, where about 1 will do in whitened coordinates.
+                step_size=0.1,
+                target_accept_prob=self.target_acceptance,
+                max_tree_depth=self.max_depth,
+                model_args=(at,),
+                rng_key=key,
+            )
+
+        return jax.jit(jax.vmap(one, in_axes=(0, 0, None)), compiler_options=SIDE_BY_SIDE)
 
     def advance(self, states: list[Any], draws: int) -> tuple[list[Any], Drawn]:
         """Return the states after so many draws more, and the draws; a thread a core, a group a call."""
@@ -96,13 +106,13 @@ class Chains:
 
     def _some(self, state: Any, draws: int) -> tuple[Any, Drawn]:
         with jax.enable_x64(True):
-            state, kept = self._advance(state, np.int64(draws))
+            state, kept = self._advance(state, np.int64(draws), self.at)
             arrays = [np.asarray(item)[:draws].swapaxes(0, 1) for item in kept]
         return state, Drawn(*arrays)
 
     @cached_property
     def _advance(self) -> Any:
-        kernel = self._kernel
+        _, sample = self._kernel
 
         def said(state: Any) -> tuple[Any, ...]:
             return (
@@ -115,14 +125,14 @@ class Chains:
                 state.diverging,
             )
 
-        def one(number: Any, carry: Any) -> Any:
+        def one(number: Any, carry: Any, at: Whitening) -> Any:
             state, kept = carry
-            state = jax.vmap(lambda chain: kernel.sample(chain, (), {}))(state)
+            state = jax.vmap(lambda chain: sample(chain, (at,)))(state)
             return state, jax.tree.map(lambda held, now: held.at[number].set(now), kept, said(state))
 
-        def advance(state: Any, draws: Any) -> Any:
+        def advance(state: Any, draws: Any, at: Whitening) -> Any:
             kept = jax.tree.map(lambda now: jnp.zeros((MOST_DRAWS, *now.shape), now.dtype), said(state))
-            return jax.lax.fori_loop(0, draws, one, (state, kept))
+            return jax.lax.fori_loop(0, draws, partial(one, at=at), (state, kept))
 
         return jax.jit(advance, compiler_options=SIDE_BY_SIDE)
 
@@ -139,6 +149,7 @@ class Chains:
         found = []
         for group, state in enumerate(like):
             leaves, form = jax.tree.flatten(state)
-            own = [jnp.asarray(arrays[f"state_{group}_{place}"]) for place in range(len(leaves))]
+            with jax.enable_x64(True):
+                own = [jnp.asarray(arrays[f"state_{group}_{place}"]) for place in range(len(leaves))]
             found.append(jax.tree.unflatten(form, own))
         return found

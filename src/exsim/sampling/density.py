@@ -8,7 +8,7 @@ gradient come from one solve with forward tangents (`exsim.fitting`), so that no
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jax.custom_batching import custom_vmap
@@ -16,13 +16,12 @@ from jaxtyping import Array, Float
 
 from ..fit_problem import SearchSettings
 from ..fitting import Evaluator, Objective
+from ..fitting.likelihood import Rows
 from ..jax_setup import jax, jnp
 from ..sample_result import SampledNumber
 
 Vectors = Float[Array, "vector coordinate"]
 HostVectors = Float[np.ndarray, "vector coordinate"]
-#: Coordinates of many vectors -> their log densities and gradients, traced.
-Batch = Callable[[Vectors], tuple[Array, Array]]
 
 
 @runtime_checkable
@@ -53,48 +52,53 @@ class Target(Protocol):
         """Return where chains begin, (coordinate,), and a root of the covariance there."""
 
 
-def log_density(target: Target, u: Vectors) -> tuple[Array, Array]:
+class Whitening(NamedTuple):
+    """Coordinates center + root z, in which z is about standard normal; and the rows of the data."""
+
+    center: Float[Any, "coordinate"]
+    root: Float[Any, "coordinate coordinate"]
+    rows: Rows
+
+
+def log_density(target: Target, u: Vectors, rows: Rows) -> tuple[Array, Array]:
     """Return log densities, up to a constant, and their gradients; -inf and 0 where a solve fails."""
     (theta, more), pull = jax.vjp(target.place, u)
-    value, by_theta, _ = target.objective.density(theta)
+    value, by_theta, _ = target.objective.density(theta, rows)
     (gradient,) = pull((by_theta, jnp.ones_like(more)))
     value = value + more
     good = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient), axis=1)
     return jnp.where(good, value, -jnp.inf), jnp.where(good[:, None], gradient, 0.0)
 
 
-def whitened(target: Target, center: np.ndarray, root: np.ndarray) -> Batch:
-    """Return the density at center + root z: where root root' is about the covariance, z is about normal."""
+def of_one(target: Target, at: Whitening) -> Callable[[Float[Array, "coordinate"]], Array]:
+    """Return the log density of one z; under `vmap` and `grad` those of all chains are one call."""
 
-    def batch(z: Vectors) -> tuple[Array, Array]:
-        value, gradient = log_density(target, center + z @ root.T)
-        return value, gradient @ root
+    def batch(z: Vectors, at: Whitening) -> tuple[Array, Array]:
+        value, gradient = log_density(target, at.center + z @ at.root.T, at.rows)
+        return value, gradient @ at.root
 
-    return batch
-
-
-def of_one(batch: Batch) -> Callable[[Float[Array, "coordinate"]], Array]:
-    """Return the log density of one vector; under `vmap` and `grad` all vectors are one call of `batch`."""
-
+    # What these functions need is handed to them: they cannot see the arguments of a program about them.
     @custom_vmap
-    def both(z: Array) -> tuple[Array, Array]:
-        value, gradient = batch(z[None])
+    def both(z: Array, at: Whitening) -> tuple[Array, Array]:
+        value, gradient = batch(z[None], at)
         return value[0], gradient[0]
 
     @both.def_vmap
-    def many(size: int, batched: Any, z: Array) -> tuple[tuple[Array, Array], tuple[bool, bool]]:
-        return batch(z), (True, True)
+    def many(
+        size: int, batched: Any, z: Array, at: Whitening
+    ) -> tuple[tuple[Array, Array], tuple[bool, bool]]:
+        return batch(z, at), (True, True)
 
     @jax.custom_vjp
-    def value(z: Array) -> Array:
-        return both(z)[0]
+    def value(z: Array, at: Whitening) -> Array:
+        return both(z, at)[0]
 
-    def forward(z: Array) -> tuple[Array, Array]:
-        return both(z)
+    def forward(z: Array, at: Whitening) -> tuple[Array, Array]:
+        return both(z, at)
 
-    def backward(gradient: Array, seed: Array) -> tuple[Array]:
+    def backward(gradient: Array, seed: Array) -> tuple[Array, None]:
         # What is weighted with 0 has no say, whatever it is.
-        return (jnp.where(seed == 0, 0.0, seed * gradient),)
+        return jnp.where(seed == 0, 0.0, seed * gradient), None
 
     value.defvjp(forward, backward)
-    return value
+    return lambda z: value(z, at)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ..fit_problem import SearchSettings
 from ..fitting import Evaluator, Objective
@@ -190,6 +190,24 @@ class PopulationTarget:
                 begin, occasional = begin + len(item.places), occasional + 1
             theta = theta.at[:, item.places].set(own)
         return theta, parts.log_prior + more
+
+    def theta(self, u: HostVectors) -> Float[np.ndarray, "vector parameter"]:
+        """Return what coordinates stand for on the estimation scales."""
+        with jax.enable_x64(True):
+            return np.asarray(self.place(jnp.asarray(u))[0])
+
+    @property
+    def person_of_score(self) -> Int[np.ndarray, "score"]:
+        """The person of each score, of people and then of occasions."""
+        effects = self.population.effects
+        people = np.repeat(np.arange(len(self.population.subjects)), len(effects))
+        return np.concatenate([people, *(item.subject for item in effects if item.within is not None)])
+
+    @property
+    def rows_of_subjects(self) -> Int[np.ndarray, "row"]:
+        """The person of each row of the data."""
+        known = {name: number for number, name in enumerate(self.population.subjects)}
+        return np.array([known[name] for name in self.whole.problem.rows.subject])
 
     @cached_property
     def numbers(self) -> tuple[SampledNumber, ...]:

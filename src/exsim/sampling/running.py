@@ -24,7 +24,7 @@ from ..posterior_complaints import complaints, doubts
 from ..posterior_statistics import diagnose, loo
 from ..sample_result import SampleResult, Stress
 from .chains import MOST_DRAWS, Chains, Drawn
-from .density import HostVectors, Target, whitened
+from .density import HostVectors, Target, Whitening
 
 #: A call makes draws for about so long: what a kill loses, and what Ctrl-C waits for.
 _CALL_S = 2.0
@@ -68,20 +68,17 @@ class _Sampling:
             begun = self._begin()
             self._keep(begun)
         settings = self.settings
-        with jax.enable_x64(True):
-            chains = Chains(
-                whitened(
-                    self.target.within(min(int(begun["steps"]), self.target.objective.problem.max_steps)),
-                    begun["center"],
-                    begun["root"],
-                ),
-                settings.chains,
-                settings.warmup,
-                settings.seed,
-                settings.target_acceptance,
-                settings.max_depth,
-            )
-            states = chains.begin(begun["z"])
+        steps = min(int(begun["steps"]), self.target.objective.problem.max_steps)
+        chains = Chains(
+            self.target.within(steps),
+            Whitening(begun["center"], begun["root"], self.target.objective.rows),
+            settings.chains,
+            settings.warmup,
+            settings.seed,
+            settings.target_acceptance,
+            settings.max_depth,
+        )
+        states = chains.begin(begun["z"])
         parts: list[Drawn] = []
         seconds, last = 0.0, None
         for last in records:
@@ -163,10 +160,10 @@ class _Sampling:
                 states, drawn = chains.advance(states, min(size, ends - done))
                 took = time.monotonic() - begun
                 count = drawn.z.shape[1]
-                record = {name: getattr(drawn, name) for name in Drawn.__dataclass_fields__}
-                self._keep({**record, **chains.arrays(states), "seconds": np.array(took)})
                 parts.append(drawn)
                 done, seconds = done + count, seconds + took
+                record = {name: getattr(drawn, name) for name in Drawn.__dataclass_fields__}
+                self._keep({**record, **chains.arrays(states), "seconds": np.array(took)})
                 # The first call compiles.
                 if len(parts) > 1:
                     size = int(np.clip(_CALL_S * count / took, 1, min(2 * count + 1, MOST_DRAWS)))

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import InputError, OutputError, Problem
 from ..files import RECORD_NAME, read_record
-from ..fit_journal import JOURNAL_NAME
+from ..journal import JOURNAL_NAMES
 from ..sweep_folder import JOURNAL_FOLDER
 
 #: No table and no picture of a run is larger (bytes).
@@ -137,7 +137,7 @@ def _not_a_run(folder: Path) -> Problem:
         return Problem("is a file, not the folder of a run", place, hint=hint)
     if (folder / RECORD_NAME).exists():
         return Problem(f"its {RECORD_NAME} is not the record of a run of exsim", place, hint="run it again")
-    for name, command in ((JOURNAL_NAME, "fit"), (JOURNAL_FOLDER, "sweep")):
+    for command, name in (*JOURNAL_NAMES.items(), ("sweep", JOURNAL_FOLDER)):
         if (folder / name).exists():
             hint = f"go on with it: exsim {command} CONFIG --out {folder} --resume"
             return Problem(f"the {command} that was begun here is not finished", place, hint=hint)

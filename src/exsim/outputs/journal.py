@@ -1,8 +1,8 @@
-"""What a fit has asked of its model and what it was told, on the disk as it goes: nothing is asked twice.
+"""What a fit has asked of its model and was told, or what chains have drawn, on the disk as it goes.
 
-A fit is a chain of questions, each of which follows from the answers before it. A fit that was killed is
-begun anew, and finds its answers here until they are used up: it ends with the same bytes as one that was
-never killed. A record is whole or, at the end of the file, the trace of a kill, which is cut off.
+Each step follows from those before it. What was killed is begun anew, and finds its records here until they
+are used up: it ends with the same bytes as if it had never been killed. A record is whole or, at the end of
+the file, the trace of a kill, which is cut off.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import numpy as np
 from ..errors import InputError, Problem
 from .files import flush_folder, output_error
 
-JOURNAL_NAME = "fit.journal"
-_MAGIC = b"exsim fit journal 1\n"
+#: The journal of a command in its folder.
+JOURNAL_NAMES = {"fit": "fit.journal", "sample": "sample.journal"}
+_MAGIC = b"exsim journal 1\n"
 _DIGEST, _LENGTH = 32, 8
 #: No record is longer: what says so is not one.
 _MOST_BYTES = 1 << 34
@@ -31,15 +32,15 @@ _MOST_BYTES = 1 << 34
 Record = dict[str, np.ndarray]
 
 
-class FitJournal:
-    """The journal of the fit in `folder`, whose numbers `identity` decides."""
+class Journal:
+    """The journal of a command in `folder`, whose numbers `identity` decides."""
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, folder: Path, command: str, identity: Mapping[str, Any], *, resume: bool) -> None:
         """Open it, read what is there, be ready to append.
 
-        Raises InputError where it is of another fit, OutputError where it cannot be used.
+        Raises InputError where it is of another run, OutputError where it cannot be used.
         """
-        self.path = folder / JOURNAL_NAME
+        self.path = folder / JOURNAL_NAMES[command]
         self._identity = json.dumps(identity, sort_keys=True, default=str).encode()
         self._records: list[Record] = []
         try:
@@ -55,15 +56,15 @@ class FitJournal:
             raise output_error(self.path, error) from error
 
     @staticmethod
-    def read_identity(folder: Path) -> dict[str, Any] | None:
-        """Return the identity of the fit that was begun in `folder`; None where none can be read."""
-        with suppress(OSError, ValueError), (folder / JOURNAL_NAME).open("rb") as file:
+    def read_identity(folder: Path, command: str) -> dict[str, Any] | None:
+        """Return the identity of what was begun in `folder`; None where none can be read."""
+        with suppress(OSError, ValueError), (folder / JOURNAL_NAMES[command]).open("rb") as file:
             said = _next(file) if file.read(len(_MAGIC)) == _MAGIC else None
             found = None if said is None else json.loads(said)
             return found if isinstance(found, dict) else None
         return None
 
-    def __enter__(self) -> FitJournal:
+    def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +73,7 @@ class FitJournal:
 
     @property
     def found(self) -> int:
-        """How many answers an earlier run left."""
+        """How many records an earlier run left."""
         return len(self._records)
 
     def records(self) -> Iterator[Record]:
@@ -90,7 +91,7 @@ class FitJournal:
             raise output_error(self.path, error) from error
 
     def remove(self) -> None:
-        """Remove the journal of a fit that is whole."""
+        """Remove the journal of what is whole."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -102,14 +103,14 @@ class FitJournal:
         # The records, and how many bytes of the file are whole.
         with self.path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:
-                raise InputError(Problem("is not the journal of a fit", str(self.path)))
+                raise InputError(Problem("is not a journal of exsim", str(self.path)))
             said = _next(file)
             if said is None:
                 return 0
             if said != self._identity:
                 raise InputError(
                     Problem(
-                        f"the fit that was begun here is another one: {_difference(said, self._identity)}",
+                        f"what was begun here is another one: {_difference(said, self._identity)}",
                         str(self.path),
                         hint="begin it anew with --overwrite, or choose another folder with --out",
                     )

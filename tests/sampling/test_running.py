@@ -1,0 +1,122 @@
+"""Chains: known posteriors, and draws that are the same however the chains were stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exsim.errors import InferenceError
+from exsim.fit_problem import SampleSettings, SearchSettings
+from exsim.fitting import Objective
+from exsim.marginals import Marginal
+from exsim.sampling import SharedTarget, sample
+
+from ..fitting.fit_models import free, rise_problem
+from .populations import eight_schools
+
+QUICK = SampleSettings(search=SearchSettings(starts=2), chains=4, warmup=150, draws=150, stress=32)
+
+
+class Kept:
+    """A journal in memory; it lets go of all records but the first `most` that it was given."""
+
+    def __init__(self, found=()):
+        self.found, self.written = list(found), []
+
+    def records(self):
+        yield from self.found
+
+    def append(self, record):
+        self.written.append(record)
+
+
+def test_eight_schools_have_their_known_posterior(tmp_path) -> None:
+    settings = replace(QUICK, warmup=300, draws=500, target_acceptance=0.9)
+    result = sample(eight_schools(tmp_path), settings)
+    found = dict(zip((item.name for item in result.numbers), result.diagnosis.mean, strict=True))
+    spread = dict(zip((item.name for item in result.numbers), result.diagnosis.sd, strict=True))
+    mcse = dict(zip((item.name for item in result.numbers), result.diagnosis.mcse_mean, strict=True))
+    for name, mean, sd in (("theta", 4.41, 3.31), ("sd_between[theta]", 3.60, 3.20)):
+        assert abs(found[name] - mean) < 4 * mcse[name] + 0.02
+        assert spread[name] == pytest.approx(sd, rel=0.15)
+    assert result.diagnosis.r_hat.max() < 1.02
+
+
+@pytest.fixture(scope="module")
+def lognormal(tmp_path_factory) -> SharedTarget:
+    """Return the posterior of one rate, of a prior and one sure datum of its own."""
+    prior = Marginal("lognormal", 0.0, np.inf, float(np.log(4.0)), 0.3)
+    problem = rise_problem(
+        tmp_path_factory.mktemp("rise"),
+        ("release",),
+        noise={"family": "lognormal"},
+        time_h=np.array([2.0]),
+        value=np.array([3.0]),
+    )
+    return SharedTarget(Objective(replace(problem, free=(replace(problem.free[0], prior=prior),))))
+
+
+def test_a_normal_posterior_of_a_logarithm_is_found(lognormal) -> None:
+    result = sample(lognormal, replace(QUICK, draws=400))
+    # y = release share / k (1 - exp(-2 k)): log y is log release and a known number, its sd is 0.1.
+    known = np.log(3.0 / (0.5 / 0.7 * -np.expm1(-1.4)))
+    precision = 0.3**-2 + 0.1**-2
+    mean = (np.log(4.0) * 0.3**-2 + known * 0.1**-2) / precision
+    drawn = np.log(result.draws[:, :, 0])
+    assert drawn.mean() == pytest.approx(mean, abs=4 * precision**-0.5 / np.sqrt(400))
+    assert drawn.std() == pytest.approx(precision**-0.5, rel=0.1)
+    assert result.stress.failed == {}
+    assert result.diagnosis.contraction[0] == pytest.approx(1 - 0.3**-2 / precision, abs=0.05)
+
+
+def test_draws_are_the_same_after_a_stop_between_any_two_calls(lognormal) -> None:
+    whole = Kept()
+    first = sample(lognormal, QUICK, whole)
+    assert len(whole.written) > 4
+    for calls in (0, 1, 2, len(whole.written) - 1):
+        again = Kept(whole.written[:calls])
+        result = sample(lognormal, QUICK, again)
+        np.testing.assert_array_equal(result.draws, first.draws)
+        np.testing.assert_array_equal(result.predictive, first.predictive)
+
+
+def test_row_103_ctrl_c_keeps_the_draws_that_are_there(lognormal) -> None:
+    class Stopping(Kept):
+        def append(self, record):
+            super().append(record)
+            if sum(item["z"].shape[1] for item in self.written[1:]) > QUICK.warmup + 20:
+                raise KeyboardInterrupt
+
+    journal = Stopping()
+    result = sample(lognormal, QUICK, journal)
+    assert not result.complete
+    assert 0 < result.draws.shape[1] < QUICK.draws
+    assert not result.trusted
+    whole = sample(lognormal, QUICK)
+    gone_on = sample(lognormal, QUICK, Kept(journal.written))
+    np.testing.assert_array_equal(gone_on.draws, whole.draws)
+    np.testing.assert_array_equal(result.draws, whole.draws[:, : result.draws.shape[1]])
+
+
+def test_row_98_no_place_to_begin_is_told_with_values_and_observable(tmp_path) -> None:
+    # A measured value that the lognormal cannot make.
+    problem = rise_problem(tmp_path, ("release",), value=np.full(5, -1.0))
+    with pytest.raises(InferenceError, match=r"at release = .*: no density for y"):
+        sample(SharedTarget(Objective(problem)), QUICK)
+
+
+def test_a_number_of_the_noise_is_sampled_between_its_bounds(tmp_path) -> None:
+    from exsim.fit_problem import Noisy
+
+    problem = rise_problem(
+        tmp_path,
+        ("release",),
+        noise={"scale": Noisy(free=1)},
+        numbers=[free("sd", 0.2, kind="noise")],
+    )
+    result = sample(SharedTarget(Objective(problem)), QUICK)
+    sd = result.draws[:, :, 1]
+    assert (sd > 0.01).all()
+    assert (sd < 4.0).all()
