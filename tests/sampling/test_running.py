@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from exsim.errors import InferenceError
-from exsim.fit_problem import SampleSettings, SearchSettings
+from exsim.fit_problem import Noisy, PlacedTarget, SampleSettings, SearchSettings
 from exsim.fitting import Objective
 from exsim.marginals import Marginal
+from exsim.outputs.sample_text import sample_text
 from exsim.sampling import SharedTarget, sample
 
-from ..fitting.fit_models import free, rise_problem
+from ..fitting.fit_models import TIMES_H, config, free, read_model, rise_problem, target
 from .populations import eight_schools
 
 QUICK = SampleSettings(search=SearchSettings(starts=2), chains=4, warmup=150, draws=150, stress=32)
@@ -108,8 +109,6 @@ def test_row_98_no_place_to_begin_is_told_with_values_and_observable(tmp_path) -
 
 
 def test_a_number_of_the_noise_is_sampled_between_its_bounds(tmp_path) -> None:
-    from exsim.fit_problem import Noisy
-
     problem = rise_problem(
         tmp_path,
         ("release",),
@@ -120,3 +119,24 @@ def test_a_number_of_the_noise_is_sampled_between_its_bounds(tmp_path) -> None:
     sd = result.draws[:, :, 1]
     assert (sd > 0.01).all()
     assert (sd < 4.0).all()
+
+
+def test_a_posterior_of_which_a_third_of_the_prior_cannot_be_solved_is_sampled(tmp_path) -> None:
+    # y' = k y^2 from 1 ends at t = 1 / k: within the 8 h of the data for every k above 1/8.
+    text = "model bursts\n  unit time_unit = 3600 second;\n  y = 1; k = 0.1;\n  y' = k * y^2;\nend\n"
+    model, spec = read_model(tmp_path, text), config()
+    own = target("parameter.k", spec, model)
+    third = float(np.log(0.125) - 0.43 * 0.8)
+    prior = Marginal("lognormal", 0.0, np.inf, third, 0.8)
+    problem = replace(
+        rise_problem(tmp_path, value=1 / (1 - 0.1 * np.array(TIMES_H)), noise={"scale": Noisy(0.3)}),
+        model=model,
+        free=(free("k", 0.1, low=1e-3, high=10.0, prior=prior),),
+        placed=(PlacedTarget(own, (0,)),),
+    )
+    result = sample(SharedTarget(Objective(problem)), replace(QUICK, stress=300))
+    assert 60 < sum(result.stress.failed.values()) < 140
+    assert (result.draws < 0.125).all()
+    assert np.isfinite(result.log_likelihood).all()
+    text = sample_text(problem, result)
+    assert f"{sum(result.stress.failed.values())} of 300" in text

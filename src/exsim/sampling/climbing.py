@@ -11,7 +11,7 @@ from ..errors import InferenceError
 from ..fitting import Evaluator, Expanded, why_none
 from ..fitting.searching import Box, begin, gauss_newton
 from ..jax_setup import jax, jnp
-from .density import HostVectors, Target, Vectors
+from .density import HostVectors, Target, Vectors, theta_of
 
 #: Nothing is known worse than this, in coordinates without bounds, nor taken to be known better by its prior.
 WIDEST_SD = 4.0
@@ -30,8 +30,7 @@ def climb(
     at = partial(expand_in_coordinates, target, evaluate)
     begun = begin(at, starts)
     if not np.isfinite(begun.at.value).any():
-        with jax.enable_x64(True):
-            theta = np.asarray(target.place(jnp.asarray(starts[:1]))[0])[0]
+        theta = theta_of(target, starts[:1])[0]
         raise InferenceError(f"no start has a log density\n  {why_none(target.objective, theta)}")
     size = starts.shape[1]
     found = gauss_newton(

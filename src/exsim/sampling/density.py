@@ -8,6 +8,7 @@ gradient come from one solve with forward tangents (`exsim.fitting`), so that no
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -50,6 +51,17 @@ class Target(Protocol):
 
     def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
         """Return where chains begin, (coordinate,), and a root of the covariance there."""
+
+
+def theta_of(target: Target, u: HostVectors) -> Float[np.ndarray, "vector parameter"]:
+    """Return what coordinates stand for on the estimation scales."""
+    with jax.enable_x64(True):
+        return np.asarray(_placed(target, u))
+
+
+@partial(jax.jit, static_argnums=0)
+def _placed(target: Target, u: Vectors | HostVectors) -> Array:
+    return target.place(u)[0]
 
 
 class Whitening(NamedTuple):

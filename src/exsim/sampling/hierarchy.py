@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,7 +118,7 @@ class PopulationTarget:
             found[:, item.effect, number] = item.values
         return found
 
-    def take_apart(self, u: Vectors) -> Parts:
+    def take_apart(self, u: Vectors | HostVectors) -> Parts:
         """Return what coordinates stand for."""
         ends = np.cumsum([0, *self.sizes.values()])
         own = {name: u[:, a:b] for name, a, b in zip(self.sizes, ends[:-1], ends[1:], strict=True)}
@@ -175,7 +175,7 @@ class PopulationTarget:
         log_prior = -0.5 * jnp.sum(scores**2, axis=(1, 2)) - len(self.population.subjects) * spread
         return parts.people, log_prior
 
-    def place(self, u: Vectors) -> tuple[Array, Array]:
+    def place(self, u: Vectors | HostVectors) -> tuple[Array, Array]:
         """Return theta, (vector, parameter), and the log prior of all but what is shared, with Jacobians."""
         parts = self.take_apart(u)
         people, more = self.people(parts)
@@ -190,11 +190,6 @@ class PopulationTarget:
                 begin, occasional = begin + len(item.places), occasional + 1
             theta = theta.at[:, item.places].set(own)
         return theta, parts.log_prior + more
-
-    def theta(self, u: HostVectors) -> Float[np.ndarray, "vector parameter"]:
-        """Return what coordinates stand for on the estimation scales."""
-        with jax.enable_x64(True):
-            return np.asarray(self.place(jnp.asarray(u))[0])
 
     @property
     def person_of_score(self) -> Int[np.ndarray, "score"]:
@@ -257,25 +252,7 @@ class PopulationTarget:
     def values(self, u: HostVectors) -> Float[np.ndarray, "vector number"]:
         """Return the numbers in their units."""
         with jax.enable_x64(True):
-            traced = jnp.asarray(u)
-            parts = self.take_apart(traced)
-            x, _ = self.objective.values(np.asarray(self.place(traced)[0]))
-            scales, _, _ = self._typical
-            typical = jax.vmap(scales.values)(parts.typical)
-            correlations = jnp.einsum("vik,vjk->vij", parts.factor, parts.factor)
-            lower = (
-                np.tril_indices(len(self.population.effects), -1) if self.population.correlated else ([], [])
-            )
-            columns = [
-                x[:, self.shared],
-                typical,
-                parts.between,
-                parts.within,
-                parts.coefficients,
-                correlations[:, lower[0], lower[1]],
-                *(x[:, item.places] for item in self.population.effects),
-            ]
-            return np.concatenate([np.asarray(column) for column in columns], axis=1)
+            return np.asarray(_values(self, u))
 
     def draw_prior(self, count: int, rng: np.random.Generator) -> HostVectors:
         """Return coordinates drawn from the prior."""
@@ -367,6 +344,29 @@ class PopulationTarget:
         with jax.enable_x64(True):
             drawn = LKJCholesky(len(self.population.effects), _LKJ).sample(key, (count,))
             return np.asarray(jax.vmap(CorrCholeskyTransform()._inverse)(drawn))
+
+
+@partial(jax.jit, static_argnums=0)
+def _values(target: PopulationTarget, u: Vectors | HostVectors) -> Array:
+    # In the order of `numbers`.
+    effects, correlated = target.population.effects, target.population.correlated
+    parts, (theta, _) = target.take_apart(u), target.place(u)
+    x = jax.vmap(target.objective.scales.values)(theta)
+    scales, _, _ = target._typical
+    correlations = jnp.einsum("vik,vjk->vij", parts.factor, parts.factor)
+    rows, columns = np.tril_indices(len(effects) if correlated else 0, -1)
+    return jnp.concatenate(
+        [
+            x[:, target.shared],
+            jax.vmap(scales.values)(parts.typical),
+            parts.between,
+            parts.within,
+            parts.coefficients,
+            correlations[:, rows, columns],
+            *(x[:, item.places] for item in effects),
+        ],
+        axis=1,
+    )
 
 
 def _lowest(scale: str) -> float:

@@ -24,6 +24,7 @@ from scipy.special import logsumexp
 from ..fitting import Evaluator, Expanded
 from ..fitting.searching import RUNNING, Box, Search, gauss_newton
 from .climbing import expand_in_coordinates
+from .density import theta_of
 from .hierarchy import PopulationTarget
 
 #: Steps of the search for people, and of the differences of log det(H).
@@ -162,7 +163,7 @@ def quadrature(
     scores = best[None] + np.einsum("sij,nj->nsi", root, points)
     u = np.concatenate([np.repeat(psi[None], len(points), axis=0), scores.reshape(len(points), -1)], axis=1)
     rows = target.rows_of_subjects
-    density_of_rows = target.objective.look(target.theta(u)).density
+    density_of_rows = target.objective.look(theta_of(target, u)).density
     by_subject = np.stack(
         [density_of_rows[:, rows == number].sum(axis=1) for number in range(subjects)], axis=1
     )

@@ -18,13 +18,12 @@ from ..fitting.curves import curves_of
 from ..fitting.evaluating import Journal
 from ..fitting.likelihood import Rowwise
 from ..integrating import STATUS_TEXT, Status
-from ..jax_setup import jax, jnp
 from ..noise_draws import draw_measurements
 from ..posterior_complaints import complaints, doubts
 from ..posterior_statistics import diagnose, loo
 from ..sample_result import SampleResult, Stress
 from .chains import MOST_DRAWS, Chains, Drawn
-from .density import HostVectors, Target, Whitening
+from .density import Target, Whitening, theta_of
 
 #: A call makes draws for about so long: what a kill loses, and what Ctrl-C waits for.
 _CALL_S = 2.0
@@ -107,7 +106,7 @@ class _Sampling:
         self.report("stress", 0, settings.stress, "")
         begun = time.monotonic()
         prior = target.draw_prior(settings.stress, rng)
-        stressed = target.objective.expand(self._theta(prior))
+        stressed = target.objective.expand(theta_of(self.target, prior))
         stress_s = time.monotonic() - begun
         self.report("search", 0, settings.search.starts, "")
         evaluate = Evaluator(target.objective)
@@ -126,10 +125,6 @@ class _Sampling:
             "search_gradients": np.array(searched.gradients),
         }
 
-    def _theta(self, u: HostVectors) -> Float[np.ndarray, "vector parameter"]:
-        with jax.enable_x64(True):
-            return np.asarray(self.target.place(jnp.asarray(u))[0])
-
     def _starts(self, center: np.ndarray, root: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         # Spread as the posterior is about, each where the density is a number.
         chains = self.settings.chains
@@ -137,11 +132,11 @@ class _Sampling:
         missing = np.arange(chains)
         for _ in range(TRIES):
             z[missing] = rng.standard_normal((len(missing), len(center)))
-            found = self.target.objective.expand(self._theta(center + z[missing] @ root.T))
+            found = self.target.objective.expand(theta_of(self.target, center + z[missing] @ root.T))
             missing = missing[~np.isfinite(found.value)]
             if not len(missing):
                 return z
-        lost = self._theta(center + z[missing[:1]] @ root.T)[0]
+        lost = theta_of(self.target, center + z[missing[:1]] @ root.T)[0]
         raise InferenceError(
             f"{len(missing)} of {chains} chains found no place to begin in {TRIES} tries about the highest "
             f"density:\n  {why_none(self.target.objective, lost)}\n"
@@ -179,8 +174,8 @@ class _Sampling:
         self.report("predictions", 0, drawn.z.shape[0] * drawn.z.shape[1], "")
         shape = drawn.z.shape[:2]
         u = begun["center"] + drawn.z.reshape(-1, drawn.z.shape[2]) @ begun["root"].T
-        theta, rng = self._theta(u), np.random.default_rng([settings.seed, 1])
-        looked, prior_looked = objective.look(theta), objective.look(self._theta(begun["prior"]))
+        theta, rng = theta_of(self.target, u), np.random.default_rng([settings.seed, 1])
+        looked, prior_looked = objective.look(theta), objective.look(theta_of(self.target, begun["prior"]))
         draws = target.values(u).reshape(*shape, -1)
         prior = target.values(begun["prior"])
         diagnosis = diagnose(draws, prior, [item.scale for item in target.numbers], drawn.energy)

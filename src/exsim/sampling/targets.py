@@ -14,7 +14,7 @@ from ..jax_setup import jax, jnp
 from ..priors import draw_priors, support
 from ..sample_result import SampledNumber
 from .climbing import root_of
-from .density import HostVectors, Vectors
+from .density import HostVectors, Vectors, theta_of
 from .space import Space
 
 #: So far from a bound, as a share of the width, chains begin.
@@ -44,7 +44,7 @@ class SharedTarget:
         """Return the same with so many steps for each solve at most."""
         return SharedTarget(Objective(replace(self.objective.problem, max_steps=max_steps)))
 
-    def place(self, u: Vectors) -> tuple[Array, Array]:
+    def place(self, u: Vectors | HostVectors) -> tuple[Array, Array]:
         """Return theta at coordinates, (vector, parameter), and the log Jacobian, (vector,)."""
         theta, log_jacobian = self.space.numbers(u)
         return theta, jnp.sum(log_jacobian, axis=1)
@@ -56,8 +56,9 @@ class SharedTarget:
 
     def values(self, u: HostVectors) -> Float[np.ndarray, "vector number"]:
         """Return the numbers in their units."""
+        theta = theta_of(self, u)
         with jax.enable_x64(True):
-            return self.objective.values(np.asarray(self.place(jnp.asarray(u))[0]))[0]
+            return self.objective.values(theta)[0]
 
     def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
         """Return where chains begin, the highest density that a search finds, and a root of the covariance.
