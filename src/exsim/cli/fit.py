@@ -101,7 +101,7 @@ def _seed(study: FitStudy, folder: Path, resume: bool) -> int:
 def _identity(study: FitStudy, seed: int, device: str) -> dict[str, Any]:
     """Return all that decides the numbers of a fit."""
     said = study.config.spec.model_dump(mode="json", by_alias=True)
-    for key in ("label", "seed"):
+    for key in ("label", "seed", "sample"):
         said.pop(key, None)
     return {
         "config": said,

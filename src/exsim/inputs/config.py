@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from ..errors import ConfigError, Problem
-from ..fit_spec import FIT_TABLES, FitSpec
+from ..fit_spec import FIT_TABLES, SAMPLE_TABLES, FitSpec
 from ..spec import SCHEMA_VERSION, ConfigSpec, RunSpec
 from .config_checks import ConfigFindings, meaning_problems
 from .config_problems import structure_problems
@@ -29,6 +29,7 @@ __all__ = [
     "LoadedFit",
     "check_against_model",
     "is_fit_config",
+    "is_sample_config",
     "read_config",
     "read_fit_config",
     "refuse_colliding_names",
@@ -103,6 +104,11 @@ def read_fit_config(path: Path, overrides: Sequence[str] = ()) -> LoadedFit:
 def is_fit_config(path: Path) -> bool:
     """Say whether a config is one for a fit. Raises ConfigError for a file that cannot be read."""
     return _draft(path, ()).is_fit
+
+
+def is_sample_config(path: Path) -> bool:
+    """Say whether a config speaks of sampling. Raises ConfigError for a file that cannot be read."""
+    return any(table in _draft(path, ()).values for table in SAMPLE_TABLES)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from ..fit_spec import (
     FitParameterSpec,
     FitSettings,
     ObservableSpec,
-    target_text,
 )
+from ..free_names import free_path
 from ..spec import SolverSpec
-from ..sweep_spec import read_target
 from .config_checks import ConfigFindings, partly_read
+from .population_checks import check_population
 from .toml_lines import KeyPath
 
 #: Keys of [data] that go with a table of measurements, and with one of evidence.
@@ -62,6 +62,7 @@ def check_fit(found: ConfigFindings, values: dict[str, Any]) -> None:
                 if item.batch is not None:
                     message = f"a batch has a {item.batch} of its own already, and study_sd gives it another"
                     found.refuse(message, (*path, "batch"), "leave out batch, or fit.study_sd")
+    check_population(found, values)
     solver = partly_read(SolverSpec, values.get("solver"), ("precision",))
     if solver is not None and solver.precision == "float32":
         found.refuse("a fit is computed in float64", ("solver", "precision"), "leave precision out")
@@ -204,7 +205,7 @@ def _check_free(found: ConfigFindings, fit: dict[str, Any]) -> None:
         found.refuse("nothing is free", ("fit", "free"), hint)
     seen: dict[Any, str] = {}
     for index, name in enumerate(settings.free):
-        target = read_target(target_text(name))
+        target = free_path(name)
         if target in seen:
             found.refuse(f'"{name}" is free already', ("fit", "free", index), "keep one of them")
         seen.setdefault(target, name)
