@@ -19,6 +19,7 @@ from .config_text import to_toml
 from .fit_checks import check_fit
 from .fit_conditions import check_condition_files
 from .model_checks import check_against_model
+from .population_checks import check_population
 from .run_names import check_run_name, colliding_names
 from .shipped import shipped_configs, shipped_folder
 from .sweep_checks import check_sweep
@@ -75,8 +76,9 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     draft = _draft(path, overrides)
     if draft.is_fit:
         tables = ", ".join(f"[{name}]" for name in FIT_TABLES if name in draft.values)
-        hint = f"run exsim fit {draft.path}"
-        raise ConfigError(draft.source.problem(f"this is a config for exsim fit (it has {tables})", (), hint))
+        command = "sample" if "population" in draft.values else "fit"
+        message = f"this is a config for exsim {command} (it has {tables})"
+        raise ConfigError(draft.source.problem(message, (), f"run exsim {command} {draft.path}"))
     return _checked(draft, RunSpec, check_sweep)
 
 
@@ -96,6 +98,7 @@ def read_fit_config(path: Path, overrides: Sequence[str] = ()) -> LoadedFit:
 
     def check(found: ConfigFindings, values: dict[str, Any]) -> None:
         check_fit(found, values)
+        check_population(found, values)
         check_condition_files(found, values, read_config)
 
     return _checked(draft, FitSpec, check)

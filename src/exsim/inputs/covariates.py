@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -43,7 +42,7 @@ def covariate_values(
     """
     rows = [people.rows[name] for name in subjects if name in people.rows]
     texts = {row: people.cells[item.name][row] for row in rows}
-    form = _form(item, texts, scale, people.decimal)
+    form = _form(item, people, scale)
     if form == "power" and scale not in ("log", "log10"):
         message = f"a power is for an effect on a logarithm, and {item.on} is on a {scale} scale"
         found.refuse(message, (*path, "form"), 'write form = "linear"')
@@ -60,9 +59,11 @@ def covariate_values(
             complaints.add(people.lines[row], heading, _MISSING, hint)
     given = {row: text for row, text in texts.items() if not is_missing(text)}
     if form == "category":
-        whole = None if complaints.total else _category(found, path, item, list(given.values()))
+        levels = list(given.values())
+        whole = None if complaints.total else _category(found, path, item, levels, len(subjects))
     else:
-        whole = _numbers(found, path, item, people, given, form, complaints)
+        values = _read(item, people, given, form, complaints)
+        whole = None if complaints.total else _numbers(found, path, item, values, form, len(subjects))
     found.problems += complaints.problems()
     if whole is None or len(whole) < len(subjects):
         return None
@@ -71,13 +72,11 @@ def covariate_values(
     return whole / math.log(10) if form == "power" and scale == "log10" else whole
 
 
-def _form(
-    item: CovariateSpec, texts: dict[int, str], scale: ScaleName, decimal: Literal[".", ","]
-) -> CovariateForm:
+def _form(item: CovariateSpec, people: People, scale: ScaleName) -> CovariateForm:
     if item.form is not None:
         return item.form
-    given = [text for text in texts.values() if not is_missing(text)]
-    if given and not any(_is_number(text, decimal) for text in given):
+    given = [text for text in people.cells[item.name] if not is_missing(text)]
+    if given and not any(_is_number(text, people.decimal) for text in given):
         return "category"
     return "power" if scale in ("log", "log10") else "linear"
 
@@ -105,15 +104,9 @@ def _warn_of_reach(found: ConfigFindings, path: KeyPath, item: CovariateSpec, fu
 # ---- numbers -----------------------------------------------------------------------------------------
 
 
-def _numbers(
-    found: ConfigFindings,
-    path: KeyPath,
-    item: CovariateSpec,
-    people: People,
-    texts: dict[int, str],
-    form: CovariateForm,
-    complaints: Complaints,
-) -> Values | None:
+def _read(
+    item: CovariateSpec, people: People, texts: dict[int, str], form: CovariateForm, complaints: Complaints
+) -> list[float]:
     heading = people.headings[item.name]
     values = []
     for row, text in texts.items():
@@ -130,11 +123,23 @@ def _numbers(
             hint = f'write form = "linear" for {item.name}, or "category" if it names a group'
             complaints.add(people.lines[row], heading, message, hint)
         values.append(value)
-    if complaints.total or not values:
-        return None
-    if len(set(values)) == 1 and len(values) > 1:
+    return values
+
+
+def _numbers(
+    found: ConfigFindings,
+    path: KeyPath,
+    item: CovariateSpec,
+    values: Sequence[float],
+    form: CovariateForm,
+    people: int,
+) -> Values | None:
+    # Of people without a row, which have their own complaint, nothing is known here.
+    if len(set(values)) == 1 < len(values) == people:
         message = f"{item.name} is {values[0]:g} for all: it explains no difference"
         found.refuse(message, (*path, "name"), "leave the covariate out")
+        return None
+    if not values:
         return None
     reference = median(values) if item.reference is None else item.reference
     assert isinstance(reference, float)
@@ -155,7 +160,7 @@ def _numbers(
 
 
 def _category(
-    found: ConfigFindings, path: KeyPath, item: CovariateSpec, levels: Sequence[str]
+    found: ConfigFindings, path: KeyPath, item: CovariateSpec, levels: Sequence[str], people: int
 ) -> Values | None:
     times = Counter(levels)
     shown = ", ".join(f'"{cut(level)}"' for level in list(times)[:8])
@@ -166,7 +171,7 @@ def _category(
         hint = "join levels, or make a column for each that says yes or no"
         found.refuse(message, (*path, "name"), hint)
         return None
-    if len(times) == 1:
+    if len(times) == 1 < len(levels) == people:
         message = f"{item.name} is {shown} for all: it explains no difference"
         found.refuse(message, (*path, "name"), "leave the covariate out")
         return None
@@ -175,10 +180,9 @@ def _category(
         wanted = item.reference
         own = [level for level in times if level == wanted or _same_number(level, wanted)]
         if not own:
-            message = (
-                f'"{wanted if isinstance(wanted, str) else format(wanted, "g")}" is no level of {item.name}'
-            )
-            found.refuse(message, (*path, "reference"), did_you_mean(str(wanted), list(times)))
+            written = wanted if isinstance(wanted, str) else f"{wanted:g}"
+            message = f'"{cut(written)}" is no level of {item.name}'
+            found.refuse(message, (*path, "reference"), did_you_mean(written, list(times)))
             return None
         reference = own[0]
     return np.array([float(level != reference) for level in levels])

@@ -20,7 +20,6 @@ from ..fit_spec import (
 from ..free_names import free_path
 from ..spec import SolverSpec
 from .config_checks import ConfigFindings, partly_read
-from .population_checks import check_population
 from .toml_lines import KeyPath
 
 #: Keys of [data] that go with a table of measurements, and with one of evidence.
@@ -62,7 +61,6 @@ def check_fit(found: ConfigFindings, values: dict[str, Any]) -> None:
                 if item.batch is not None:
                     message = f"a batch has a {item.batch} of its own already, and study_sd gives it another"
                     found.refuse(message, (*path, "batch"), "leave out batch, or fit.study_sd")
-    check_population(found, values)
     solver = partly_read(SolverSpec, values.get("solver"), ("precision",))
     if solver is not None and solver.precision == "float32":
         found.refuse("a fit is computed in float64", ("solver", "precision"), "leave precision out")

@@ -81,17 +81,23 @@ def _read(path: Path, sep: str) -> tuple[People, str]:
     rows: dict[str, int] = {}
     lines: list[int] = []
     cells: list[list[str]] = []
-    for line, texts in _checked_rows(parts, len(headings), complaints):
-        name = texts[headings.index("subject")]
-        if not name:
-            complaints.add(line, "subject", "the row has no subject", "write the name as in the measurements")
-        elif name in rows:
-            message = f'subject "{cut(name)}" stands on line {lines[rows[name]]} already'
-            complaints.add(line, "subject", message, "keep one of them")
-        else:
-            rows[name] = len(lines)
-            lines.append(line)
-            cells.append(texts)
+    try:
+        for line, texts in _checked_rows(parts, len(headings), complaints):
+            name = texts[headings.index("subject")]
+            if not name:
+                complaints.add(
+                    line, "subject", "the row has no subject", "write the name as in the measurements"
+                )
+            elif name in rows:
+                message = f'subject "{cut(name)}" stands on line {lines[rows[name]]} already'
+                complaints.add(line, "subject", message, "keep one of them")
+            else:
+                rows[name] = len(lines)
+                lines.append(line)
+                cells.append(texts)
+    except LabDataError as error:
+        # A quote that is not closed ends the reading: what was found before is said too.
+        raise LabDataError([*complaints.problems(), *error.problems]) from error
     complaints.raise_if_any()
     if not rows:
         raise LabDataError(Problem("the table has a header and no rows", str(path)))

@@ -11,6 +11,7 @@ from ..fit_spec import DataSpec, FitParameterSpec, FitSettings
 from ..free_names import free_path
 from ..sample_spec import CovariateSpec, EffectSpec, PopulationSpec
 from .config_checks import ConfigFindings, partly_read
+from .fit_checks import is_plain_path
 from .toml_lines import KeyPath
 
 #: What tables call the numbers of noise and of studies.
@@ -31,6 +32,7 @@ def check_population(found: ConfigFindings, values: dict[str, Any]) -> None:
         found.refuse("in nothing do people differ", (*path, "effect"), hint)
     effects = _effects(found, population, values.get("fit"))
     _check_covariates(found, population, [item.parameter for item in effects])
+    _check_table(found, population)
     said = partly_read(PopulationSpec, population, ("correlated",))
     if said is not None and said.correlated and len(effects) == 1:
         found.warn("one effect has no other to go together with", (*path, "correlated"))
@@ -99,7 +101,16 @@ def _check_covariates(found: ConfigFindings, population: dict[str, Any], effects
         if whole and item.path not in known:
             hint = f"add a [[population.effect]] of it. {did_you_mean(item.on, effects)}"
             found.refuse(f'people do not differ in "{item.on}"', (*path, "on"), hint)
+
+
+def _check_table(found: ConfigFindings, population: dict[str, Any]) -> None:
     table = partly_read(PopulationSpec, population, ("subjects",))
-    if table is not None and table.subjects is None and _list(population, "covariate"):
+    if table is None:
+        return
+    if table.subjects is not None and not is_plain_path(table.subjects):
+        hint = 'write a path relative to the config, e.g. "people.csv"'
+        message = f'"{table.subjects[:60]}" is not a file that a config can name'
+        found.refuse(message, ("population", "subjects"), hint)
+    if table.subjects is None and _list(population, "covariate"):
         hint = 'write subjects = "people.csv" under [population]: columns subject, and one for each covariate'
         found.refuse("no table says what the people are like", ("population", "subjects"), hint)
