@@ -22,9 +22,9 @@ PAGE = (Path(__file__).resolve().parents[1] / "docs" / "configs.md").read_text(e
 #: Tables whose keys the user chooses: text in the page, no rows.
 FREE = ("parameter", "subject.baseline", "sweep.metrics", "data.molar_mass", "condition.parameter")
 #: Tables whose keys are those of another: text in the page, no rows.
-ALIKE = ("condition.subject", "observable.proportional")
+ALIKE = ("condition.subject", "observable.proportional", "population.effect.within")
 #: Tables that may be written inline, in a row of the table that holds them.
-INLINE = ("protocol.bout", "observable")
+INLINE = ("protocol.bout", "observable", "population.effect")
 #: What a table needs beside the key that is tried.
 REQUIRED: dict[str, dict[str, Any]] = {
     "": {"schema": 1, "model": "il6_axis", "output": {"until": "1 h"}},
@@ -47,6 +47,11 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "observable.sd": {"lower": 0.02, "upper": 2.0},
     "fit": {"free": ["release_gain"]},
     "fit.parameter": {"name": "release_gain"},
+    "sample": {},
+    "population": {},
+    "population.effect": {"parameter": "release_gain"},
+    "population.effect.between": {},
+    "population.covariate": {"name": "body_mass", "on": "release_gain"},
 }
 
 

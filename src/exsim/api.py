@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError, Problem
-from .fit_problem import FitProblem, SearchSettings
+from .errors import ConfigError, Problem, RefusedError
+from .fit_problem import FitProblem, SampleSettings, SearchSettings
 from .fit_spec import FitSettings
 from .inputs.config import LoadedConfig, LoadedFit, check_against_model, read_config, read_fit_config
 from .inputs.fit_study import read_fit_inputs
 from .inputs.model_files import load_model
 from .model_spec import ModelSpec, begun_as
+from .population import Population
+from .sample_spec import SampleSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FitStudy",
+    "SampleStudy",
     "Study",
     "fit",
     "load_model",
     "read_draws",
     "read_fit",
+    "read_sample",
     "read_study",
     "run_study",
     "search_settings",
@@ -162,9 +166,14 @@ def read_fit(config: str | Path, overrides: Sequence[str] = ()) -> FitStudy:
     """Read a config for a fit with its model, the run configs of its conditions and its data; check all.
 
     `overrides` are written as for `--set`: "fit.starts=8". Raises ConfigError, ModelFileError or
-    LabDataError with every problem, RefusedError for a construct of the model that is not done.
+    LabDataError with every problem, RefusedError for a construct of the model that is not done, and for
+    people who differ: these are sampled.
     """
     loaded = read_fit_config(Path(config), overrides)
+    if loaded.spec.population is not None and loaded.source is not None:
+        hint = f"run exsim sample {loaded.path}, or leave [population] out"
+        message = "a fit does not do people who differ about a typical value"
+        raise RefusedError(loaded.source.problem(message, ("population",), hint))
     model = begun_as(load_model(loaded.spec.model, loaded.path.parent), loaded.spec.initial_state)
     inputs = read_fit_inputs(loaded, model)
     return FitStudy(
@@ -180,7 +189,10 @@ def read_fit(config: str | Path, overrides: Sequence[str] = ()) -> FitStudy:
 
 def search_settings(study: FitStudy, seed: int) -> SearchSettings:
     """Return how a fit that was read is searched for, as `exsim.fitting.fit` takes it."""
-    asked = study.settings
+    return replace(_search_settings(study.settings, seed), profiled=study.profiled)
+
+
+def _search_settings(asked: FitSettings, seed: int) -> SearchSettings:
     return SearchSettings(
         starts=asked.starts,
         optimiser=asked.optimiser,
@@ -188,7 +200,6 @@ def search_settings(study: FitStudy, seed: int) -> SearchSettings:
         budget_s=None if asked.budget is None else asked.budget.to("s"),
         seed=seed,
         draw_starts=asked.draw_starts,
-        profiled=study.profiled,
     )
 
 
@@ -210,3 +221,64 @@ def fit(config: str | Path, overrides: Sequence[str] = ()) -> FitResult:
         said = (*said, f"the config has no seed: {seed} was drawn")
     result = run_fit(study.problem, search_settings(study, seed))
     return replace(result, warnings=(*said, *result.warnings))
+
+
+@dataclass(frozen=True, eq=False)
+class SampleStudy:
+    """A config whose posterior is to be sampled, with its model and its data, all read and checked."""
+
+    config: LoadedFit
+    problem: FitProblem
+    #: With seed 0 where there is none: see `with_seed`.
+    settings: SampleSettings
+    #: How people differ; None where the config does not say.
+    population: Population | None
+    warnings: tuple[str, ...]
+    #: What was changed in reading config and tables.
+    repairs: tuple[str, ...]
+    #: SHA-256 of the tables and of the run configs of the conditions, by the names in the config.
+    data_hashes: dict[str, str]
+    #: That of `[sample]` before that of the config, and that of `[fit]` where neither is; None for none.
+    seed: int | None
+
+    def with_seed(self, seed: int) -> SampleStudy:
+        """Return the same study with this seed."""
+        return replace(self, seed=seed, settings=_sample_settings(self.config, seed))
+
+
+def read_sample(config: str | Path, overrides: Sequence[str] = ()) -> SampleStudy:
+    """Read a config for a fit as one to sample, with all that it names; check all.
+
+    `overrides` are written as for `--set`: "sample.draws=100". Raises as `read_fit`, and ConfigError for
+    numbers without a proper prior and for batches whose factors are solved in closed form.
+    """
+    loaded = read_fit_config(Path(config), overrides)
+    model = begun_as(load_model(loaded.spec.model, loaded.path.parent), loaded.spec.initial_state)
+    inputs = read_fit_inputs(loaded, model, sampled=True)
+    spec = loaded.spec
+    seeds = (None if spec.sample is None else spec.sample.seed, spec.seed, spec.fit.seed)
+    seed = next((item for item in seeds if item is not None), None)
+    return SampleStudy(
+        config=loaded,
+        problem=inputs.problem,
+        settings=_sample_settings(loaded, seed or 0),
+        population=inputs.population,
+        warnings=(*inputs.warnings, *model.warnings),
+        repairs=(*loaded.repairs, *inputs.repairs),
+        data_hashes=inputs.file_hashes,
+        seed=seed,
+    )
+
+
+def _sample_settings(config: LoadedFit, seed: int) -> SampleSettings:
+    asked, fit = config.spec.sample or SampleSpec(), config.spec.fit
+    return SampleSettings(
+        search=_search_settings(fit, seed if fit.seed is None else fit.seed),
+        chains=asked.chains,
+        warmup=asked.warmup,
+        draws=asked.draws,
+        target_acceptance=asked.target_acceptance,
+        max_depth=asked.max_depth,
+        seed=seed,
+        stress=asked.stress,
+    )

@@ -1,4 +1,4 @@
-"""FitSpec: a config for `exsim fit`, what was measured, what is simulated for it and what is free. No JAX."""
+"""FitSpec: a config for `exsim fit`, and `exsim sample`: what was measured, simulated and is free. No JAX."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pydantic import (
 )
 
 from .choices import BatchMode, Family, Optimiser, ScaleName
-from .errors import nearest
 from .fields import (
     Duration,
     FrozenDict,
@@ -29,32 +28,18 @@ from .fields import (
     read_quantity,
     shown,
 )
+from .free_names import FreeName, free_path
 from .noise_sd import FEWEST_DEGREES, MOST_DEGREES
+from .sample_spec import PopulationSpec, SampleSpec
 from .spec import ConfigSpec, SubjectSpec
-from .sweep_spec import TargetPath, Value, read_target, read_value
+from .sweep_spec import TargetPath, Value, read_value
 from .units import Quantity
 
 PriorName = Literal["normal", "lognormal", "uniform", "loguniform", "none"]
 
-#: Top-level tables of which any makes a config one for a fit.
-FIT_TABLES = ("data", "condition", "observable", "fit")
-_TARGET_TABLES = ("parameter", "subject", "protocol")
-
-
-def target_text(name: str) -> str:
-    """Return what may be free as a sweep writes it: a bare id is a parameter of the model."""
-    table, dot, _ = name.partition(".")
-    if dot and (table in _TARGET_TABLES or nearest(table, _TARGET_TABLES) is not None):
-        return name
-    return f"parameter.{name}"
-
-
-def _checked_free(name: str) -> str:
-    read_target(target_text(name))
-    return name
-
-
-FreeName = Annotated[Text, AfterValidator(_checked_free)]
+#: Top-level tables of sampling, and those of which any makes a config one for a fit.
+SAMPLE_TABLES = ("sample", "population")
+FIT_TABLES = ("data", "condition", "observable", "fit", *SAMPLE_TABLES)
 
 
 # ---- what was measured -------------------------------------------------------------------------------
@@ -203,13 +188,13 @@ class FitParameterSpec(FrozenTable):
     @property
     def path(self) -> TargetPath:
         """What the name stands for."""
-        return read_target(target_text(self.name))
+        return free_path(self.name)
 
     @field_validator("lower", "upper", "start", "median", "mean", mode="before")
     @classmethod
     def _read_one(cls, value: Any, info: Any) -> Any:
         name = info.data.get("name")
-        path = None if name is None else read_target(target_text(name))
+        path = None if name is None else free_path(name)
         return None if value is None else read_value(value, path)
 
 
@@ -243,9 +228,11 @@ class FitSettings(FrozenTable):
 
 
 class FitSpec(ConfigSpec):
-    """A config for a fit."""
+    """A config for a fit, or for sampling what a fit would maximise."""
 
     data: DataSpec
     condition: Annotated[tuple[ConditionSpec, ...], Strict(False)] = ()
     observable: Annotated[tuple[ObservableSpec, ...], Strict(False)] = ()
     fit: FitSettings
+    sample: SampleSpec | None = Field(None, description="exsim sample: how; exsim fit passes it over")
+    population: PopulationSpec | None = Field(None, description="exsim sample: how people differ")

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import MAX_PROBLEMS_SHOWN, InputError, Problem, RefusedError
-from ..inputs.config import check_against_model, is_fit_config, read_config
+from ..inputs.config import check_against_model, is_fit_config, is_sample_config, read_config
 from ..inputs.model_files import ANTIMONY, CARD_SUFFIX, SBML, load_model, model_of_card
 from ..inputs.shipped import shipped_models
 from ..model_spec import ModelSpec
@@ -100,9 +100,9 @@ def _warnings(path: Path, kind: str, model_name: str) -> tuple[str, ...]:
         data = read_lab_data(path, measurable(_loaded(model_name, Path())))
         return (*data.warnings, *data.repairs)
     if is_fit_config(path):
-        from ..api import read_fit
+        from ..api import read_fit, read_sample
 
-        return read_fit(path).warnings
+        return (read_sample if is_sample_config(path) else read_fit)(path).warnings
     config = read_config(path)
     model = _loaded(config.spec.model, config.path.parent)
     return (*check_against_model(config, model), *model.warnings)

@@ -51,7 +51,8 @@ def journal_of(
     found = Journal.read_identity(folder, command) if arguments.resume and seed is None else None
     chosen = choose_seed(seed if found is None else found.get("seed"))
     said = config.spec.model_dump(mode="json", by_alias=True)
-    for key in ("label", "seed"):
+    # What changes no number of this command.
+    for key in ("label", "seed", *(["sample"] if command == "fit" else [])):
         said.pop(key, None)
     identity: dict[str, Any] = {
         "config": said,

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from ..errors import ConfigError, Problem
-from ..fit_spec import FIT_TABLES, FitSpec
+from ..fit_spec import FIT_TABLES, SAMPLE_TABLES, FitSpec
 from ..spec import SCHEMA_VERSION, ConfigSpec, RunSpec
 from .config_checks import ConfigFindings, meaning_problems
 from .config_problems import structure_problems
@@ -19,6 +19,7 @@ from .config_text import to_toml
 from .fit_checks import check_fit
 from .fit_conditions import check_condition_files
 from .model_checks import check_against_model
+from .population_checks import check_population
 from .run_names import check_run_name, colliding_names
 from .shipped import shipped_configs, shipped_folder
 from .sweep_checks import check_sweep
@@ -29,6 +30,7 @@ __all__ = [
     "LoadedFit",
     "check_against_model",
     "is_fit_config",
+    "is_sample_config",
     "read_config",
     "read_fit_config",
     "refuse_colliding_names",
@@ -74,8 +76,9 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     draft = _draft(path, overrides)
     if draft.is_fit:
         tables = ", ".join(f"[{name}]" for name in FIT_TABLES if name in draft.values)
-        hint = f"run exsim fit {draft.path}"
-        raise ConfigError(draft.source.problem(f"this is a config for exsim fit (it has {tables})", (), hint))
+        command = "sample" if "population" in draft.values else "fit"
+        message = f"this is a config for exsim {command} (it has {tables})"
+        raise ConfigError(draft.source.problem(message, (), f"run exsim {command} {draft.path}"))
     return _checked(draft, RunSpec, check_sweep)
 
 
@@ -95,6 +98,7 @@ def read_fit_config(path: Path, overrides: Sequence[str] = ()) -> LoadedFit:
 
     def check(found: ConfigFindings, values: dict[str, Any]) -> None:
         check_fit(found, values)
+        check_population(found, values)
         check_condition_files(found, values, read_config)
 
     return _checked(draft, FitSpec, check)
@@ -103,6 +107,11 @@ def read_fit_config(path: Path, overrides: Sequence[str] = ()) -> LoadedFit:
 def is_fit_config(path: Path) -> bool:
     """Say whether a config is one for a fit. Raises ConfigError for a file that cannot be read."""
     return _draft(path, ()).is_fit
+
+
+def is_sample_config(path: Path) -> bool:
+    """Say whether a config speaks of sampling. Raises ConfigError for a file that cannot be read."""
+    return any(table in _draft(path, ()).values for table in SAMPLE_TABLES)
 
 
 @dataclass(frozen=True)

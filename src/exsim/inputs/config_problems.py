@@ -68,6 +68,11 @@ _EXAMPLES_IN = {
         "free": 'free = ["release_gain"]',
         "name": 'name = "release_gain"',
     },
+    "population": {
+        "parameter": 'parameter = "release_gain"',
+        "name": 'name = "body_mass"',
+        "on": 'on = "release_gain"',
+    },
 }
 
 #: Lists of tables, [[...]]; those of a protocol are another.
@@ -78,12 +83,16 @@ _LISTS = (
     ("observable",),
     ("fit", "parameter"),
     ("data", "clock"),
+    ("population", "effect"),
+    ("population", "covariate"),
 )
 
 #: Tables inside an entry of a list, which no [header] of their own can name.
 _INLINE_TABLES = {
     "sd": "sd = { lower = 0.02, upper = 2.0 }",
     "proportional": "proportional = { lower = 0.02, upper = 1.0 }",
+    "between": "between = { halfcauchy = 5 }",
+    "within": "within = { halfnormal = 0.2 }",
     "repeat": 'repeat = { every = "24 h", times = 7 }',
     "intervals": 'intervals = { work = "4 min", rest = "3 min", repeats = 4 }',
 }

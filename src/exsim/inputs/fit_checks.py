@@ -16,10 +16,9 @@ from ..fit_spec import (
     FitParameterSpec,
     FitSettings,
     ObservableSpec,
-    target_text,
 )
+from ..free_names import free_path
 from ..spec import SolverSpec
-from ..sweep_spec import read_target
 from .config_checks import ConfigFindings, partly_read
 from .toml_lines import KeyPath
 
@@ -204,7 +203,7 @@ def _check_free(found: ConfigFindings, fit: dict[str, Any]) -> None:
         found.refuse("nothing is free", ("fit", "free"), hint)
     seen: dict[Any, str] = {}
     for index, name in enumerate(settings.free):
-        target = read_target(target_text(name))
+        target = free_path(name)
         if target in seen:
             found.refuse(f'"{name}" is free already', ("fit", "free", index), "keep one of them")
         seen.setdefault(target, name)

@@ -11,12 +11,14 @@ from ..fit_problem import FitProblem, FitRows, FreeNumber, Observable, PlacedTar
 from ..formula import names
 from ..measurements import LabData
 from ..model_spec import ModelSpec
+from ..population import Population
 from ..spec import Method
 from .config_checks import ConfigFindings
 from .fit_conditions import Condition, read_conditions
 from .fit_data import kinds_of, read_measurements, scales_of_rows
 from .fit_evidence import evidence_rows, read_evidence_of_fit
 from .fit_observables import check_kinds, read_observables, with_noise
+from .fit_places import place_targets
 from .fit_rows import (
     check_batches,
     make_rows,
@@ -24,7 +26,10 @@ from .fit_rows import (
     wanted_simulations,
     with_study_factors,
 )
-from .fit_targets import FreeTarget, check_bout_bounds, place_targets, read_free_targets
+from .fit_targets import FreeTarget, check_bout_bounds, read_free_targets
+from .people_table import read_people
+from .population import read_population
+from .sample_checks import check_sampled
 
 if TYPE_CHECKING:
     from .config import LoadedFit
@@ -42,8 +47,10 @@ class FitInputs:
     profiled: tuple[int, ...]
     warnings: tuple[str, ...]
     repairs: tuple[str, ...]
-    #: SHA-256 of the table and of the run configs, by the name that the config gives them.
+    #: SHA-256 of the tables and of the run configs, by the name that the config gives them.
     file_hashes: dict[str, str]
+    #: How people differ; None where the config does not say.
+    population: Population | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +62,24 @@ class _Parts:
     observables: list[Observable]
     rows: FitRows
     repairs: tuple[str, ...]
+    targets: Sequence[FreeTarget]
+    population: Population | None = None
+
+    @property
+    def decided(self) -> list[FreeNumber]:
+        """The numbers that nothing but data and their own priors decide; an effect counts as one."""
+        effects = () if self.population is None else self.population.effects
+        own = {place for item in effects for place in item.places.tolist()[1:]}
+        return [item for place, item in enumerate(self.free) if place not in own]
 
 
-def read_fit_inputs(config: LoadedFit, model: ModelSpec) -> FitInputs:
+def read_fit_inputs(config: LoadedFit, model: ModelSpec, *, sampled: bool = False) -> FitInputs:
     """Read what a config for a fit names and return the problem that it poses.
 
+    `sampled` says that it is to be sampled, which wants more of it (`exsim.inputs.sample_checks`).
+
     Raises ConfigError with all that does not fit the model or the data, in the config, in the run
-    configs of its conditions and in the table; LabDataError or EvidenceError where it is in the table
+    configs of its conditions and in the tables; LabDataError or EvidenceError where it is in the tables
     alone.
     """
     assert config.source is not None
@@ -72,7 +90,9 @@ def read_fit_inputs(config: LoadedFit, model: ModelSpec) -> FitInputs:
     profiled: tuple[int, ...] = ()
     if parts is not None:
         profiled = _profiled(found, config, parts.free)
-        _check_numbers(found, parts)
+        _check_numbers(found, parts, sampled=sampled)
+        if sampled:
+            check_sampled(found, config.spec, parts.targets)
     if parts is None or found.problems:
         raise _error(found, LabDataError if config.spec.data.evidence is None else EvidenceError)
     solver = config.spec.solver
@@ -89,7 +109,7 @@ def read_fit_inputs(config: LoadedFit, model: ModelSpec) -> FitInputs:
         method=_METHODS[solver.method],
         max_steps=solver.max_steps,
     )
-    return FitInputs(problem, profiled, tuple(found.warnings), parts.repairs, hashes)
+    return FitInputs(problem, profiled, tuple(found.warnings), parts.repairs, hashes, parts.population)
 
 
 def _error(found: ConfigFindings, of_table: type[InputError]) -> InputError:
@@ -111,17 +131,19 @@ def _of_table(
     targets = read_free_targets(found, config, model, conditions, [item.formula for item in observed])
     check_bout_bounds(found, targets, conditions)
     table = read_measurements(found, config, model, conditions, observed, hashes)
+    people = read_people(found, config, hashes)
     if table is None or len(observed) < len(config.spec.observable):
         # What a row is for its observable can be said only where both were read.
         return None
     measured = {item.spec.analyte: item for item in observed if item.spec.analyte in table.analyte}
     fits = [check_kinds(found, item, kinds_of(table, name)) for name, item in measured.items()]
     scales = scales_of_rows(found, table, measured)
-    per_subject = any(item.per == "subject" for item in targets)
+    per_subject = config.spec.population is not None or any(item.per == "subject" for item in targets)
     wanted, simulation = wanted_simulations(table, conditions, per_subject=per_subject)
     places = [(item.condition, item.name, item.subject) for item in wanted]
     free, placed = place_targets(targets, places)
     _check_placed(found, targets, placed)
+    population = read_population(found, config, people, table, wanted, targets, placed)
     made = [with_noise(found, item, kinds_of(table, name), free) for name, item in measured.items()]
     observables = [item for item in made if item is not None]
     if not all(fits) or len(observables) < len(measured):
@@ -132,7 +154,8 @@ def _of_table(
     batches = {name: name for name in dict.fromkeys(rows.group) if name}
     rows = _with_studies(found, config, rows, free, batches)
     simulations = make_simulations(wanted, conditions, simulation, rows.time_h)
-    return _Parts(free, placed, simulations, observables, rows, table.repairs)
+    repairs = table.repairs if people is None else (*table.repairs, *people.repairs)
+    return _Parts(free, placed, simulations, observables, rows, repairs, targets, population)
 
 
 def _check_placed(
@@ -203,7 +226,7 @@ def _of_evidence(
     free, placed = place_targets(targets, [(numbers[item.name], item.name, "") for item in simulations])
     _check_placed(found, targets, placed)
     rows = _with_studies(found, config, rows, free, evidence.studies)
-    return _Parts(free, placed, simulations, observables, rows, evidence.table.repairs)
+    return _Parts(free, placed, simulations, observables, rows, evidence.table.repairs, targets)
 
 
 # ---- numbers -----------------------------------------------------------------------------------------
@@ -226,14 +249,16 @@ def _profiled(found: ConfigFindings, config: LoadedFit, free: Sequence[FreeNumbe
     return tuple(places)
 
 
-def _check_numbers(found: ConfigFindings, parts: _Parts) -> None:
-    free, rows = len(parts.free), len(parts.rows)
+def _check_numbers(found: ConfigFindings, parts: _Parts, *, sampled: bool) -> None:
+    decided = parts.decided
+    free, rows = len(decided), len(parts.rows)
     if free <= rows:
         return
     path = ("fit", "free")
     words = f"{free} numbers are free, and {rows} {'datum tells' if rows == 1 else 'data tell'} of them"
-    without = [item.name for item in parts.free if item.prior is None and item.kind == "model"]
-    if without:
+    # Between bounds a flat number has a prior, if it is sampled.
+    without = [item.name for item in decided if item.prior is None and item.kind == "model"]
+    if without and not sampled:
         hint = f"free fewer of them, or give them priors (without one: {', '.join(without[:8])})"
         found.refuse(words, path, hint)
     else:

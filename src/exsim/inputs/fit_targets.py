@@ -11,13 +11,13 @@ import numpy as np
 
 from ..choices import ScaleName
 from ..errors import ConfigError
-from ..fit_problem import FreeNumber, PlacedTarget
-from ..fit_spec import FitParameterSpec, target_text
+from ..fit_spec import FitParameterSpec
 from ..formula import Expr, names
+from ..free_names import free_path, target_text
 from ..marginals import Marginal
 from ..model_spec import ModelCard, ModelSpec, ParameterCard
 from ..spec import RunSpec
-from ..sweep_spec import TargetPath, VarySpec, read_target
+from ..sweep_spec import TargetPath, VarySpec
 from ..sweep_targets import Target, bell, read_in_terms
 from ..sweep_terms import TERMS, Terms, fail, number_in, parameter_of
 from ..units import Quantity
@@ -30,6 +30,8 @@ from .toml_lines import KeyPath
 if TYPE_CHECKING:
     from .config import LoadedFit
 
+#: What has a number of its own; an occasion is a subject in a condition.
+Per = Literal["condition", "subject", "occasion"]
 #: Bounds of a number that has a prior and no bounds: so many standard deviations from its middle.
 PRIOR_REACH = 5.0
 #: Keys of a `[[sweep.vary]]` that an entry of a fit calls otherwise.
@@ -48,7 +50,7 @@ class FreeTarget:
     high: float
     prior: Marginal | None
     starts: tuple[float | None, ...]
-    per: Literal["condition", "subject"] | None = None
+    per: Per | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class _Entry:
     item: FitParameterSpec
     #: None where [[fit.parameter]] says nothing of it.
     path: KeyPath | None
+    per: Per | None
 
     def at(self, key: str) -> KeyPath:
         """Where a key is written, or would be: the name in fit.free where it is said nowhere."""
@@ -77,14 +80,19 @@ def read_free_targets(
     """Return what is free, in the order of fit.free; what is wrong with it is noted."""
     settings = config.spec.fit
     said = {item.path: index for index, item in enumerate(settings.parameter)}
+    effects = () if config.spec.population is None else config.spec.population.effect
+    own: dict[TargetPath, Per] = {item.path: "occasion" if item.within else "subject" for item in effects}
     targets: list[FreeTarget] = []
     for index, name in enumerate(settings.free):
-        place = said.get(read_target(target_text(name)))
+        path = free_path(name)
+        place = said.get(path)
+        about = FitParameterSpec(name=name) if place is None else settings.parameter[place]
         entry = _Entry(
             name,
             ("fit", "free", index),
-            FitParameterSpec(name=name) if place is None else settings.parameter[place],
+            about,
             None if place is None else ("fit", "parameter", place),
+            own.get(path, about.per),
         )
         try:
             targets.append(_free_target(found, entry, model, conditions))
@@ -124,7 +132,7 @@ def _free_target(
         vary.target, vary.path, first.unit, first.nominal, first.label, (low, high), None, (), first.after_end
     )
     name = vary.path.key if vary.path.kind == "parameter" else vary.target
-    return FreeTarget(target, name, entry.at("name"), scale, low, high, prior, starts, entry.item.per)
+    return FreeTarget(target, name, entry.at("name"), scale, low, high, prior, starts, entry.per)
 
 
 def _terms(
@@ -233,7 +241,7 @@ def _starts(
             hint = "widen lower and upper, or write a start between them"
             raise fail(f"{message}, {bounds[0]:.6g} to {_number(bounds[1], unit)}", "start", hint)
     different = sorted({start for start in starts if start is not None})
-    if len(different) > 1 and entry.item.per is None and not math.isclose(different[0], different[-1]):
+    if len(different) > 1 and entry.per is None and not math.isclose(different[0], different[-1]):
         values = ", ".join(_number(value, unit) for value in different[:5])
         found.warn(
             f"{entry.name} is one number, and differs between conditions ({values}): the first is its"
@@ -304,46 +312,6 @@ def _check_use(
         id = parameter_of(item.target.path, model)
         if id is not None and id not in used:
             found.warn("nothing in the model depends on it: no data can tell it", item.path)
-
-
-def place_targets(
-    targets: Sequence[FreeTarget], simulations: Sequence[tuple[int, str, str]]
-) -> tuple[list[FreeNumber], list[PlacedTarget]]:
-    """Return the free numbers of targets, and where each acts.
-
-    `simulations` are (number of the condition, its name, subject or "") in the order of the problem.
-    """
-    numbers: list[FreeNumber] = []
-    placed: list[PlacedTarget] = []
-    for item in targets:
-        places: dict[str, int] = {}
-        free = []
-        for condition, name, subject in simulations:
-            start = item.starts[condition]
-            if start is None:
-                free.append(-1)
-                continue
-            whose = {"condition": name, "subject": subject, None: ""}[item.per]
-            if whose not in places:
-                places[whose] = len(numbers)
-                numbers.append(_free_number(item, whose, start))
-            free.append(places[whose])
-        placed.append(PlacedTarget(item.target, tuple(free)))
-    return numbers, placed
-
-
-def _free_number(item: FreeTarget, whose: str, start: float) -> FreeNumber:
-    return FreeNumber(
-        name=f"{item.name}[{whose}]" if item.per else item.name,
-        unit=item.target.unit,
-        label=f"{item.target.label}, {whose}" if item.per else item.target.label,
-        kind="model",
-        scale=item.scale,
-        low=item.low,
-        high=item.high,
-        nominal=start,
-        prior=item.prior,
-    )
 
 
 def check_bout_bounds(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ..fit_problem import SearchSettings
+from ..fit_problem import FreeNumber, SearchSettings
 from ..fitting import Evaluator, Objective
 from ..jax_setup import jax, jnp
 from ..population import Population, Spread
@@ -59,8 +59,7 @@ class PopulationTarget:
         """The objective, with no prior of its own for what people have: the population is theirs."""
         own = set(np.concatenate([item.places for item in self.population.effects]).tolist())
         free = tuple(
-            replace(item, prior=None, low=_lowest(item.scale), high=np.inf) if place in own else item
-            for place, item in enumerate(self.whole.problem.free)
+            _unbounded(item) if place in own else item for place, item in enumerate(self.whole.problem.free)
         )
         return Objective(replace(self.whole.problem, free=free))
 
@@ -369,8 +368,11 @@ def _values(target: PopulationTarget, u: Vectors | HostVectors) -> Array:
     )
 
 
-def _lowest(scale: str) -> float:
-    return 0.0 if scale in ("log", "log10") else -np.inf
+def _unbounded(item: FreeNumber) -> FreeNumber:
+    # A logit has its bounds in itself.
+    if item.scale == "logit":
+        return replace(item, prior=None)
+    return replace(item, prior=None, low=0.0 if item.scale in ("log", "log10") else -np.inf, high=np.inf)
 
 
 def _spread(name: str, label: str) -> SampledNumber:

@@ -1,0 +1,130 @@
+"""SampleSpec and PopulationSpec: how the posterior of a fit is sampled, how people differ. No JAX."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+
+from .fields import FrozenTable, ParameterValue, Text, complain, shown
+from .free_names import FreeName, free_path
+from .population import SpreadPrior
+from .sweep_spec import TargetPath
+from .units import Quantity
+
+CovariateForm = Literal["power", "linear", "category"]
+
+
+class SampleSpec(FrozenTable):
+    """How the posterior is sampled."""
+
+    chains: int = Field(8, ge=1, le=1000, description="more than one, or nothing tells whether they agree")
+    warmup: int = Field(500, ge=1, le=1_000_000, description="draws of each chain that are dropped")
+    draws: int = Field(500, ge=4, le=1_000_000, description="draws of each chain that are kept")
+    target_acceptance: float = Field(0.8, ge=0.5, le=0.999, description="more of it, and steps are shorter")
+    max_depth: int = Field(10, ge=1, le=15, description="a trajectory has 2^depth - 1 steps at most")
+    stress: int = Field(
+        1000, ge=2, le=1_000_000, description="draws from the prior that are solved before sampling"
+    )
+    seed: int | None = Field(None, ge=0, lt=2**63, description="in place of the config's seed")
+
+
+class SpreadSpec(FrozenTable):
+    """The prior of a standard deviation: half of a normal, or half of a Cauchy, of this scale."""
+
+    halfnormal: ParameterValue | None = None
+    halfcauchy: ParameterValue | None = Field(None, description="long tail: says little")
+
+    @model_validator(mode="after")
+    def _one_above_zero(self) -> SpreadSpec:
+        given = [value for value in (self.halfnormal, self.halfcauchy) if value is not None]
+        if len(given) != 1:
+            found = "both halfnormal and halfcauchy" if given else "neither halfnormal nor halfcauchy"
+            complain(found, "write one of them: { halfnormal = 0.5 }")
+        size = given[0].magnitude if isinstance(given[0], Quantity) else given[0]
+        if not size > 0:
+            complain(f"a spread of {size:g}", "it must be more than 0; leave it out where people are alike")
+        return self
+
+    @property
+    def kind(self) -> SpreadPrior:
+        """Of which distribution it is the half."""
+        return "halfcauchy" if self.halfnormal is None else "halfnormal"
+
+    @property
+    def scale(self) -> Quantity | float:
+        """Scale of that distribution, with its unit where it has one."""
+        scale = self.halfcauchy if self.halfnormal is None else self.halfnormal
+        assert scale is not None
+        return scale
+
+
+def _spread(value: Any) -> Any:
+    return value if value is None or isinstance(value, dict | SpreadSpec) else {"halfnormal": value}
+
+
+#: A standard deviation between people or occasions: its prior, or a number for that of a half-normal.
+GivenSpread = Annotated[
+    SpreadSpec | None,
+    BeforeValidator(_spread),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "examples": ["0.2 h"]}, {"type": "object"}]}
+    ),
+]
+
+
+class EffectSpec(FrozenTable):
+    """A free quantity of which each person has a number of their own."""
+
+    parameter: FreeName = Field(description="one of fit.free")
+    between: GivenSpread = Field(
+        None, description="typical sd between people, on the estimation scale; 0.5 on a logarithm"
+    )
+    within: GivenSpread = Field(
+        None, description="typical sd of a person between conditions; none where missing"
+    )
+
+    @property
+    def path(self) -> TargetPath:
+        """What the name stands for."""
+        return free_path(self.parameter)
+
+
+def _reference(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
+        complain(f"{shown(value)} is not a number or a level", 'write e.g. reference = 70, or "female"')
+    return float(value)
+
+
+class CovariateSpec(FrozenTable):
+    """A property of people that may explain how they differ in an effect."""
+
+    name: Text = Field(min_length=1, description="column of the table of people")
+    on: FreeName = Field(description="one of the effects")
+    form: CovariateForm | None = Field(
+        None, description="numbers: power on a logarithm, else linear; text: category"
+    )
+    reference: Annotated[
+        float | Text | None,
+        BeforeValidator(_reference),
+        WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
+    ] = Field(None, description="the median, or the most frequent level")
+    sd: float = Field(1.0, gt=0, le=1e6, description="of the normal prior of its coefficient")
+
+    @property
+    def path(self) -> TargetPath:
+        """What the name of the effect stands for."""
+        return free_path(self.on)
+
+
+class PopulationSpec(FrozenTable):
+    """How people differ."""
+
+    correlated: bool | None = Field(
+        None, description="what a person has of several effects goes together; true with two effects or more"
+    )
+    subjects: Text | None = Field(None, description="table of people, relative to the config")
+    effect: Annotated[tuple[EffectSpec, ...], Strict(False)] = ()
+    covariate: Annotated[tuple[CovariateSpec, ...], Strict(False)] = ()
