@@ -91,6 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--overwrite", action="store_true", help="replace an earlier fit")
     fit.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
     fit.set_defaults(body=_fit)
+    sample = commands.add_parser("sample", help="the posterior of a fit, of one subject or of a population")
+    sample.add_argument("config", type=Path, help="configuration of a fit, with [sample] or without (TOML)")
+    sample.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/<config name>)")
+    sample.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="replace a value of the config, e.g. sample.draws=1000",
+    )
+    sample.add_argument("--resume", action="store_true", help="go on with what was stopped")
+    sample.add_argument("--overwrite", action="store_true", help="replace an earlier posterior")
+    sample.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    sample.set_defaults(body=_sample)
 
     check = commands.add_parser("check", help="read configs, models and data and list every problem")
     check.add_argument("file", nargs="+", type=Path)
@@ -120,10 +135,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="versions, devices, float64, caches")
     doctor.set_defaults(body=_doctor)
 
-    for command in (simulate, sweep, fit, check, convert, models, validate, report, doctor):
+    for command in (simulate, sweep, fit, sample, check, convert, models, validate, report, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
-    for command in (simulate, sweep, fit, check, convert, validate):
+    for command in (simulate, sweep, fit, sample, check, convert, validate):
         command.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return parser
 
@@ -144,6 +159,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     from .fit import fit
 
     return fit(arguments)
+
+
+def _sample(arguments: argparse.Namespace) -> int:
+    from .sample import sample
+
+    return sample(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:
