@@ -37,9 +37,9 @@ from .units import Quantity
 
 PriorName = Literal["normal", "lognormal", "uniform", "loguniform", "none"]
 
-#: Top-level tables of sampling, and those of which any makes a config one for a fit.
+#: Top-level tables of which any makes a config one for a fit; those that speak of sampling it besides.
+FIT_TABLES = ("data", "condition", "observable", "fit")
 SAMPLE_TABLES = ("sample", "population")
-FIT_TABLES = ("data", "condition", "observable", "fit", *SAMPLE_TABLES)
 
 
 # ---- what was measured -------------------------------------------------------------------------------
