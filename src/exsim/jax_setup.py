@@ -33,9 +33,3 @@ def enable_compilation_cache(folder: Path) -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-#: How a library's program for one is compiled where `vmap` makes it one for many. Under the options of the
-#: command line (several results of one loop as one kernel) XLA ends the process over two arrays that are
-#: written side by side, each at places of its own (jaxlib 0.10); by these it takes another way, as fast.
-SIDE_BY_SIDE = {"xla_cpu_use_fusion_emitters": False}

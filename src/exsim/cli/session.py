@@ -7,6 +7,7 @@ import gc
 import os
 import secrets
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ CPU_COMPILER_OPTIONS = (
     "--xla_backend_extra_options="
     "xla_cpu_use_multi_output_fusion=true,xla_cpu_small_while_loop_byte_threshold=1000000000000"
 )
+#: jaxlib 0.10 ends the process over two arrays that are written side by side, each at places of its own, as
+#: programs of libraries under `vmap` do; by this it takes another way, as fast. Later ones do not know it, and
+#: end the process over that: 0.11 has the fault too, and is excluded; 0.12 has neither.
+FOR_OLDER = "--xla_cpu_use_fusion_emitters=false"
 
 
 def choose_compiler_options() -> None:
@@ -48,7 +53,8 @@ def choose_compiler_options() -> None:
     this process: by its record, and by the processes that it starts.
     """
     if "jax" not in sys.modules:
-        os.environ.setdefault("XLA_FLAGS", CPU_COMPILER_OPTIONS)
+        older = version("jaxlib").startswith("0.10.")
+        os.environ.setdefault("XLA_FLAGS", f"{CPU_COMPILER_OPTIONS} {FOR_OLDER if older else ''}".strip())
 
 
 def start_jax(device: str) -> tuple[str, list[str]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..jax_setup import SIDE_BY_SIDE, jax, jnp
+from ..jax_setup import jax, jnp
 from .objective import Expanded, Vectors
 
 #: Asks for the density about vectors, (vector, parameter).
@@ -248,7 +248,7 @@ def lbfgs(
     with jax.enable_x64(True):
         rule = optax.scale_by_lbfgs(memory_size=10)
         state = jax.vmap(rule.init)(jnp.asarray(search.vectors))
-        update = jax.jit(jax.vmap(rule.update), compiler_options=SIDE_BY_SIDE)
+        update = jax.jit(jax.vmap(rule.update))
         how = ITERATIONS
         for _ in range(iterations):
             search = _settled(search, box, held)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..jax_setup import SIDE_BY_SIDE, jax, jnp
+from ..jax_setup import jax, jnp
 from .density import Target, Whitening, of_one
 
 #: Chains that one program takes side by side: more wait for each other, fewer leave lanes idle.
@@ -96,7 +96,7 @@ class Chains:
                 rng_key=key,
             )
 
-        return jax.jit(jax.vmap(one, in_axes=(0, 0, None)), compiler_options=SIDE_BY_SIDE)
+        return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
 
     def advance(self, states: list[Any], draws: int) -> tuple[list[Any], Drawn]:
         """Return the states after so many draws more, and the draws; a thread a core, a group a call."""
@@ -134,7 +134,7 @@ class Chains:
             kept = jax.tree.map(lambda now: jnp.zeros((MOST_DRAWS, *now.shape), now.dtype), said(state))
             return jax.lax.fori_loop(0, draws, partial(one, at=at), (state, kept))
 
-        return jax.jit(advance, compiler_options=SIDE_BY_SIDE)
+        return jax.jit(advance)
 
     def arrays(self, states: list[Any]) -> dict[str, np.ndarray]:
         """Return the states as named arrays, for a journal."""
