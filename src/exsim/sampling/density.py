@@ -49,6 +49,12 @@ class Target(Protocol):
     def draw_prior(self, count: int, rng: np.random.Generator) -> HostVectors:
         """Return coordinates drawn from the prior."""
 
+    def suits_values(self, evaluate: Evaluator, settings: SearchSettings) -> bool:
+        """Return whether people's values suit the data better as coordinates than their scores."""
+
+    def in_values(self, centred: bool) -> Target:
+        """Return the same with people's values as coordinates, or with their scores."""
+
     def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
         """Return where chains begin, (coordinate,), and a root of the covariance there."""
 

@@ -17,13 +17,15 @@ from ..priors import draw_priors, log_prior_theta, support
 from ..sample_result import SampledNumber
 from ..scales import Scales
 from .climbing import climb
-from .density import HostVectors, Vectors
+from .density import HostVectors, Vectors, theta_of
 from .space import Space
 
 #: Concentration of the prior of correlations: weakly towards none.
 _LKJ = 2.0
 #: So far from a bound, as a share of the width, a search begins; and so much of the prior spread of people.
 _MARGIN, _START = 0.02, 0.5
+#: Where the data tell so many times what the population tells of a person, they are rich.
+_RICH = 4.0
 
 
 class Parts(NamedTuple):
@@ -285,48 +287,66 @@ class PopulationTarget:
         if not self.centred:
             return u
         # What was drawn are scores: the same people in the coordinates of their values.
-        scored = replace(self, centred=False)
         with jax.enable_x64(True):
-            people = np.asarray(scored.people(scored.take_apart(jnp.asarray(u)))[0])
-        begin = sum(size for name, size in sizes.items() if name not in ("people", "occasions"))
-        u[:, begin : begin + sizes["people"]] = people.reshape(count, -1)
-        return u
+            return np.asarray(_people_in_values(replace(self, centred=False), u))
+
+    def suits_values(self, evaluate: Evaluator, settings: SearchSettings) -> bool:
+        """Return whether people's values suit the data better as coordinates than their scores: where rich.
+
+        Rich they are where the data tell of most people's own number more than the population does, in every
+        effect. Raises InferenceError where no start has a density.
+        """
+        scored = replace(self, centred=False)
+        center, _ = scored.begin(evaluate, settings)
+        at = evaluate(theta_of(scored, center[None]))
+        # By the prior spread of people: that of the highest density is too wide where data are thin.
+        told = [
+            float(np.median(at.curvature[0, item.places, item.places])) * item.between.scale**2
+            for item in self.population.effects
+        ]
+        return min(told) > _RICH
+
+    def in_values(self, centred: bool) -> PopulationTarget:
+        """Return the same with people's values as coordinates, or with their scores."""
+        return replace(self, centred=centred)
 
     def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
         """Return where chains begin, the highest density found from typical people, and a root there.
 
         Shapes (coordinate,) and (coordinate, coordinate). Raises InferenceError where no start has a density.
         """
-        starts = self.draw_prior(settings.starts, np.random.default_rng(settings.seed))
+        # In scores: of the values themselves the density is highest where all people are the same.
+        scored = replace(self, centred=False)
+        starts = scored.draw_prior(settings.starts, np.random.default_rng(settings.seed))
         scales, _, space = self._typical
-        free = self.whole.problem.free
-        nominal = np.array([free[int(item.places[0])].nominal for item in self.population.effects])
+        effects, free = self.population.effects, self.whole.problem.free
+        nominal = np.array([free[int(item.places[0])].nominal for item in effects])
         shared = np.array([free[int(place)].nominal for place in self.shared])
-        first = {
+        spreads = [item.within for item in effects if item.within is not None]
+        typical_people: dict[str, Any] = {
+            "between": np.log([_START * item.between.scale for item in effects]),
+            "within": np.log([_START * item.scale for item in spreads]),
+            "factor": 0.0,
+            "coefficients": 0.0,
+            "people": 0.0,
+            "occasions": 0.0,
+        }
+        first = typical_people | {
             "shared": self._shared_space.coordinates(self._theta_of(self.shared, shared)[None], _MARGIN)[0],
             "typical": space.coordinates(scales.theta(nominal)[None], _MARGIN)[0],
-            "between": np.log([_START * item.between.scale for item in self.population.effects]),
-            "within": np.log(
-                [_START * item.within.scale for item in self.population.effects if item.within is not None]
-            ),
-            "people": np.tile(scales.theta(nominal), len(self.population.subjects)) * self.centred,
         }
         begin = 0
         for name, size in self.sizes.items():
-            starts[0, begin : begin + size] = first.get(name, 0.0)
-            if name in ("between", "within", "factor", "coefficients", "occasions"):
-                starts[1:, begin : begin + size] = first.get(name, 0.0)
-            elif name == "people":
-                typical = np.zeros((len(starts), size))
-                if self.centred:
-                    place = self.sizes["shared"]
-                    own = starts[:, place : place + self.sizes["typical"]]
-                    with jax.enable_x64(True):
-                        own = np.asarray(space.numbers(jnp.asarray(own))[0])
-                    typical = np.tile(own, len(self.population.subjects))
-                starts[:, begin : begin + size] = typical
+            starts[0, begin : begin + size] = first[name]
+            if name in typical_people:
+                starts[1:, begin : begin + size] = typical_people[name]
             begin += size
-        return climb(self, evaluate, starts, settings.iterations)
+        center, root = climb(scored, evaluate, starts, settings.iterations)
+        if not self.centred:
+            return center, root
+        with jax.enable_x64(True):
+            values, slopes = _in_values(scored, center)
+            return np.asarray(values), np.asarray(slopes) @ root
 
     def _theta_of(self, places: np.ndarray, values: np.ndarray) -> np.ndarray:
         whole = np.array([item.nominal for item in self.whole.problem.free])
@@ -343,6 +363,23 @@ class PopulationTarget:
         with jax.enable_x64(True):
             drawn = LKJCholesky(len(self.population.effects), _LKJ).sample(key, (count,))
             return np.asarray(jax.vmap(CorrCholeskyTransform()._inverse)(drawn))
+
+
+@partial(jax.jit, static_argnums=0)
+def _people_in_values(scored: PopulationTarget, u: Vectors | HostVectors) -> Array:
+    # Coordinates with scores of people -> those with their values.
+    people = scored.people(scored.take_apart(u))[0].reshape(len(u), -1)
+    begin = sum(size for name, size in scored.sizes.items() if name not in ("people", "occasions"))
+    return jnp.asarray(u).at[:, begin : begin + people.shape[1]].set(people)
+
+
+@partial(jax.jit, static_argnums=0)
+def _in_values(scored: PopulationTarget, u: Array | np.ndarray) -> tuple[Array, Array]:
+    # One vector, and its derivatives.
+    def one(u: Array) -> Array:
+        return _people_in_values(scored, u[None])[0]
+
+    return one(u), jax.jacfwd(one)(u)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -66,6 +66,7 @@ class _Sampling:
         if begun is None:
             begun = self._begin()
             self._keep(begun)
+        self.target = self.target.in_values(bool(begun["centred"]))
         settings = self.settings
         steps = min(int(begun["steps"]), self.target.objective.problem.max_steps)
         chains = Chains(
@@ -102,17 +103,20 @@ class _Sampling:
 
     def _begin(self) -> dict[str, np.ndarray]:
         """Return all that is known before the first draw, for the journal."""
-        settings, target, rng = self.settings, self.target, np.random.default_rng(self.settings.seed)
+        settings, rng = self.settings, np.random.default_rng(self.settings.seed)
+        self.report("search", 0, settings.search.starts, "")
+        evaluate = Evaluator(self.target.objective)
+        centred = self.target.suits_values(evaluate, settings.search)
+        target = self.target = self.target.in_values(centred)
+        center, root = target.begin(evaluate, settings.search)
+        searched = evaluate.effort()
         self.report("stress", 0, settings.stress, "")
         begun = time.monotonic()
         prior = target.draw_prior(settings.stress, rng)
-        stressed = target.objective.expand(theta_of(self.target, prior))
+        stressed = target.objective.expand(theta_of(target, prior))
         stress_s = time.monotonic() - begun
-        self.report("search", 0, settings.search.starts, "")
-        evaluate = Evaluator(target.objective)
-        center, root = target.begin(evaluate, settings.search)
-        searched = evaluate.effort()
         return {
+            "centred": np.array(centred),
             "prior": prior,
             "stress_status": stressed.status,
             "stress_value": stressed.value,

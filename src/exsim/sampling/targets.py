@@ -60,6 +60,14 @@ class SharedTarget:
         with jax.enable_x64(True):
             return self.objective.values(theta)[0]
 
+    def suits_values(self, evaluate: Evaluator, settings: SearchSettings) -> bool:
+        """Return False: there are no people."""
+        return False
+
+    def in_values(self, centred: bool) -> SharedTarget:
+        """Return the same: there are no people."""
+        return self
+
     def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
         """Return where chains begin, the highest density that a search finds, and a root of the covariance.
 
