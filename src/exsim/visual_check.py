@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from .fit_problem import FitProblem, Quantity
 from .measurements import ABOVE_LIMIT, BELOW_LIMIT, MEASURED
@@ -77,12 +77,22 @@ def visual_checks(problem: FitProblem, new_data: Float[np.ndarray, "set row"]) -
     for observable in range(len(problem.observables)):
         for kind in _OVER_TIME:
             same = (rows.observable == observable) & (quantity == kind)
-            limits = rows.limit[same & (rows.censoring == BELOW_LIMIT)].max(initial=-math.inf)
-            ceiling = rows.limit[same & (rows.censoring == ABOVE_LIMIT)].min(initial=math.inf)
+            limit = rows.limit[same & (rows.censoring == BELOW_LIMIT)].max(initial=-math.inf)
+            ceiling = _ceiling(problem, same)
             for name in dict.fromkeys(condition[same].tolist()):
                 mine = np.flatnonzero(same & (condition == name))
-                found.append(_check(problem, whole, name, observable, kind, mine, limits, ceiling))
+                found.append(_check(problem, whole, name, observable, kind, mine, limit, ceiling))
     return tuple(found)
+
+
+def _ceiling(problem: FitProblem, same: Bool[np.ndarray, "row"]) -> Float[np.ndarray, "row"]:
+    # The upper limit of each row: the lowest one, unless more was measured; then each is of its row alone.
+    rows = problem.rows
+    above, measured = (same & (rows.censoring == mark) for mark in (ABOVE_LIMIT, MEASURED))
+    lowest = rows.limit[above].min(initial=math.inf)
+    if (rows.value[measured] > lowest).any():
+        return np.where(above, rows.limit, math.inf)
+    return np.full(len(rows), lowest)
 
 
 def _check(
@@ -93,19 +103,20 @@ def _check(
     quantity: Quantity,
     mine: Int[np.ndarray, "own"],
     limit: float,
-    ceiling: float,
+    ceiling: Float[np.ndarray, "row"],
 ) -> VisualCheck:
     rows = problem.rows
     # A value measured under the highest limit is known to be below it: so is what is simulated.
     value = np.where(rows.censoring == MEASURED, rows.value, rows.limit)[mine]
-    value, simulated = (np.clip(part, limit, ceiling) for part in (value, new_data[:, mine]))
+    value, simulated = (np.clip(part, limit, ceiling[mine]) for part in (value, new_data[:, mine]))
     bins = time_bins(rows.time_h[mine], [rows.subject[row] for row in mine.tolist()])
     members = [np.flatnonzero(bins == number) for number in range(int(bins.max()) + 1)]
     observed = np.stack([np.percentile(value[own], PERCENTILES) for own in members], axis=1)
-    there = (observed > limit) & (observed < ceiling)
+    highest = ceiling.max()
+    there = (observed > limit) & (observed < highest)
     percentiles = [np.percentile(simulated[:, own], PERCENTILES, axis=1) for own in members]
     predicted = _over_sets(np.stack(percentiles, axis=2))
-    beyond = (predicted.upper <= limit) | (predicted.lower >= ceiling)
+    beyond = (predicted.upper <= limit) | (predicted.lower >= highest)
     known = math.isfinite(limit)
 
     def share(values: np.ndarray) -> np.ndarray:
@@ -120,7 +131,7 @@ def _check(
         time_h=np.array([np.median(rows.time_h[mine][own]) for own in members]),
         observed=np.where(there, observed, np.nan),
         predicted=Predicted(
-            np.where((predicted.middle > limit) & (predicted.middle < ceiling), predicted.middle, np.nan),
+            np.where((predicted.middle > limit) & (predicted.middle < highest), predicted.middle, np.nan),
             np.where(beyond, np.nan, predicted.lower),
             np.where(beyond, np.nan, predicted.upper),
         ),
