@@ -52,6 +52,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "population.effect": {"parameter": "release_gain"},
     "population.effect.between": {},
     "population.covariate": {"name": "body_mass", "on": "release_gain"},
+    "population.class": {"name": "low responder", "analyte": "IL6", "below": 20},
 }
 
 
@@ -67,7 +68,7 @@ def _tables(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[
     for name, field in model.model_fields.items():
         inner = _table_of(field.annotation)
         if inner is not None:
-            yield from _tables(inner, f"{path}.{name}".lstrip("."))
+            yield from _tables(inner, f"{path}.{field.alias or name}".lstrip("."))
 
 
 TABLES = {

@@ -23,7 +23,15 @@ from .sweep_terms import parameter_of
 #: What a row of data is, in terms of the curve of its observable. Rest is the level before anything is
 #: done.
 Quantity = Literal[
-    "level", "fold", "log2", "peak_fold", "time_of_peak", "ratio", "unchanged", "share_removed"
+    "level",
+    "fold",
+    "log2",
+    "peak_fold",
+    "peak_level",
+    "time_of_peak",
+    "ratio",
+    "unchanged",
+    "share_removed",
 ]
 
 Numbers = Float[np.ndarray, "row"]

@@ -20,6 +20,9 @@ from jaxtyping import Float, Int
 from .marginals import Marginal
 
 SpreadPrior = Literal["halfnormal", "halfcauchy"]
+CovariateForm = Literal["power", "linear", "category"]
+#: What a response is: the highest value over rest, or the highest value.
+Response = Literal["peak_fold", "peak_level"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,22 @@ class Covariate:
     values: Float[np.ndarray, "subject"]
     #: Standard deviation of the normal prior of the coefficient, about 0.
     sd: float
+    form: CovariateForm = "power"
+    #: Unit of the property, where its column has one; the level that 0 stands for and that of 1.
+    unit: str = ""
+    levels: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class ResponseClass:
+    """Responses under a threshold."""
+
+    name: str
+    #: Name of the observable.
+    analyte: str
+    quantity: Response
+    #: A fold, or in the unit of the observable.
+    below: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,3 +89,4 @@ class Population:
     #: Whether what a person has of several effects goes together; prior LKJ(2): Lewandowski et al. (2009),
     #: doi:10.1016/j.jmva.2009.04.008.
     correlated: bool = False
+    classes: tuple[ResponseClass, ...] = ()

@@ -30,8 +30,9 @@ def posterior_tree(problem: FitProblem, result: SampleResult, title: str = "") -
     `posterior` and `prior` have a variable for every number, with its `units`, `long_name` and `name`. The
     others have one, `value`, over the rows of the data: `observed_data` (NaN beyond a limit; `limit` and
     `censoring` lie beside it), `log_likelihood`, `posterior_predictive` and `prior_predictive` (a datum with
-    its noise; `prediction` is without). `sample_stats` tells how each draw was come by. The draws from the
-    prior are one chain. Attributes of the root and of `posterior` say whence all comes; lists are JSON.
+    its noise; `prediction` is without); of a population `predictions` too, whose draws are sets of new people
+    in one chain. `sample_stats` tells how each draw was come by. The draws from the prior are one chain.
+    Attributes of the root and of `posterior` say whence all comes; lists are JSON.
     """
     attributes = _attributes(problem, result, title)
     rows = _row_coordinates(problem)
@@ -58,6 +59,10 @@ def posterior_tree(problem: FitProblem, result: SampleResult, title: str = "") -
         ),
         "sample_stats": _labelled(_statistics(result), count, {}),
     }
+    if result.people is not None:
+        new = result.people.new_data[None]
+        what = {"value": _of_rows(new, _OF_ROW, "a datum of a new person in the place of this one")}
+        groups["predictions"] = _labelled(what, {"chain": 1, "draw": new.shape[1]}, rows)
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attributes), **groups})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .fit_result import Effort, FitCurves
+from .population_result import PopulationResult
 
 #: What a number is: estimated itself, or a person's own value, or worked out of others.
 Role = Literal["parameter", "individual", "derived"]
@@ -108,6 +109,8 @@ class SampleResult:
     efforts: dict[str, Effort] = field(default_factory=dict)
     #: None where there are too few draws.
     loo: Loo | None = None
+    #: Of a population alone.
+    people: PopulationResult | None = None
 
     @property
     def complete(self) -> bool:

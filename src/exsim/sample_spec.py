@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, field_validator, model_validator
 
 from .fields import FrozenTable, ParameterValue, Text, complain, shown
 from .free_names import FreeName, free_path
-from .population import SpreadPrior
+from .population import CovariateForm, Response, SpreadPrior
 from .sweep_spec import TargetPath
 from .units import Quantity
-
-CovariateForm = Literal["power", "linear", "category"]
 
 
 class SampleSpec(FrozenTable):
@@ -119,6 +117,23 @@ class CovariateSpec(FrozenTable):
         return free_path(self.on)
 
 
+class ClassSpec(FrozenTable):
+    """Responses under a threshold: how probable is one, of each person and of a new one."""
+
+    name: Text = Field(min_length=1, description="what who responds so is called")
+    analyte: Text = Field(min_length=1, description="one of the observables")
+    quantity: Response = Field("peak_fold", description="highest value over rest, or highest value")
+    below: ParameterValue = Field(description="responses under it are of this class")
+
+    @field_validator("below")
+    @classmethod
+    def _above_zero(cls, value: Quantity | float) -> Quantity | float:
+        size = value.magnitude if isinstance(value, Quantity) else value
+        if not size > 0:
+            complain(f"no response lies below {size:g}", "write a threshold above 0: below = 20")
+        return value
+
+
 class PopulationSpec(FrozenTable):
     """How people differ."""
 
@@ -128,3 +143,4 @@ class PopulationSpec(FrozenTable):
     subjects: Text | None = Field(None, description="table of people, relative to the config")
     effect: Annotated[tuple[EffectSpec, ...], Strict(False)] = ()
     covariate: Annotated[tuple[CovariateSpec, ...], Strict(False)] = ()
+    classes: Annotated[tuple[ClassSpec, ...], Strict(False)] = Field((), alias="class")

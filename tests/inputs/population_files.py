@@ -31,6 +31,12 @@ def covariate(name: str, on: str, *keys: str) -> str:
     return "\n".join([f'[[population.covariate]]\nname = "{name}"\non = "{on}"', *keys]) + "\n"
 
 
+def response(name: str, analyte: str, *keys: str) -> str:
+    """Return the text of a class of responses, below a fold of 20 where no key says otherwise."""
+    head = f'[[population.class]]\nname = "{name}"\nanalyte = "{analyte}"'
+    return "\n".join([head, *(keys or ["below = 20"])]) + "\n"
+
+
 BOTH = PEOPLE_OF + RELEASE + CLEARANCE
 MASS = covariate("body_mass", "release_gain")
 

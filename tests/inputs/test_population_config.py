@@ -11,7 +11,7 @@ import pytest
 from exsim.api import read_sample
 from exsim.inputs.config import read_fit_config, to_toml
 from exsim.marginals import Marginal
-from exsim.population import Spread
+from exsim.population import ResponseClass, Spread
 
 from .fit_files import DATA, RACE, fit_text, write
 from .population_files import (
@@ -26,6 +26,7 @@ from .population_files import (
     covariate,
     population_text,
     read_all,
+    response,
     write_all,
 )
 
@@ -170,6 +171,30 @@ def test_the_numbers_of_people_are_not_too_many_for_the_data(tmp_path: Path) -> 
     )
     assert len(study.problem.free) > len(study.problem.rows)
     assert study.warnings == ()
+
+
+def test_classes_of_responses_have_their_thresholds_in_the_unit_of_the_observable(tmp_path: Path) -> None:
+    classes = response("low", "IL6") + response(
+        "weak", "IL6", 'quantity = "peak_level"', 'below = "0.05 ng/mL"'
+    )
+    study = read_all(tmp_path, population_text(BOTH + MASS + classes))
+    assert study.population is not None
+    low, weak = study.population.classes
+    assert low == ResponseClass("low", "IL6", "peak_fold", 20.0)
+    assert (weak.quantity, weak.below) == ("peak_level", pytest.approx(50.0))
+
+
+def test_a_covariate_knows_its_form_unit_and_levels(tmp_path: Path) -> None:
+    study = read_all(tmp_path, population_text(BOTH + MASS + covariate("sex", "CL_IL6")))
+    assert study.population is not None
+    mass, sex = study.population.covariates
+    assert (mass.form, mass.unit) == ("power", "kg")
+    assert (sex.form, sex.unit, sex.levels) == ("category", "", ("m", "f"))
+
+
+def test_a_peak_fold_below_one_is_improbable(tmp_path: Path) -> None:
+    study = read_all(tmp_path, population_text(BOTH + response("low", "IL6", "below = 0.5")))
+    assert any("a fold is 1 at least" in warning for warning in study.warnings)
 
 
 def test_an_effect_on_a_logit_scale_can_be_sampled(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from .population_files import (
     covariate,
     population_text,
     read_all,
+    response,
     write_all,
 )
 
@@ -187,6 +188,37 @@ _TIMES = '[fit]\nfree = ["protocol.bout.0.duration"]\n[[fit.parameter]]\nname = 
             population_text(BOTH + covariate("age", "CL_IL6", 'form = "category"')),
             'name = "age"',
             ("age has 3 levels", '"25", "30", "44"', "a category has two"),
+        ),
+        # ---- classes of responses
+        (
+            population_text(BOTH + response("lowly", "IL-6")),
+            'analyte = "IL-6"',
+            ('"IL-6" is no [[observable]]', 'Did you mean "IL6"?'),
+        ),
+        (
+            population_text(BOTH + response("low", "IL6") + response("low", "IL6", "below = 5")),
+            None,
+            ('"low" is population.class.0 already', "a name of its own"),
+        ),
+        (
+            population_text(BOTH + response("low", "IL6", "below = 0")),
+            "below = 0",
+            ("no response lies below 0", "below = 20"),
+        ),
+        (
+            population_text(BOTH + response("low", "IL6", 'quantity = "peak_level"', "below = 20")),
+            "below = 20",
+            ("20 has no unit", '"20 pg/mL"'),
+        ),
+        (
+            population_text(BOTH + response("low", "IL6", 'below = "20 pg/mL"')),
+            'below = "20 pg/mL"',
+            ("pg/mL", "dimensionless"),
+        ),
+        (
+            population_text(BOTH + response("low", "IL6", 'quantity = "peak"', "below = 20")),
+            'quantity = "peak"',
+            ("is not one of the choices", "peak_fold, peak_level"),
         ),
         # ---- files
         (

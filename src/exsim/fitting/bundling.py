@@ -26,6 +26,7 @@ PARTS: dict[Quantity, tuple[Kind, Kind | None]] = {
     "log2": ("value", None),
     "fold": ("value", "rest"),
     "peak_fold": ("peak", "rest"),
+    "peak_level": ("peak", None),
     "time_of_peak": ("time_of_peak", None),
     "unchanged": ("furthest_fold", None),
     "ratio": ("value", "value"),

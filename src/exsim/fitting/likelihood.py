@@ -30,6 +30,7 @@ _QUANTITIES: tuple[Quantity, ...] = (
     "fold",
     "log2",
     "peak_fold",
+    "peak_level",
     "time_of_peak",
     "ratio",
     "unchanged",

@@ -72,6 +72,8 @@ _EXAMPLES_IN = {
         "parameter": 'parameter = "release_gain"',
         "name": 'name = "body_mass"',
         "on": 'on = "release_gain"',
+        "analyte": 'analyte = "IL6"',
+        "below": "below = 20",
     },
 }
 
@@ -85,6 +87,7 @@ _LISTS = (
     ("data", "clock"),
     ("population", "effect"),
     ("population", "covariate"),
+    ("population", "class"),
 )
 
 #: Tables inside an entry of a list, which no [header] of their own can name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -12,7 +13,8 @@ from jaxtyping import Float
 
 from ..choices import ScaleName
 from ..errors import LabDataError, did_you_mean
-from ..sample_spec import CovariateForm, CovariateSpec
+from ..population import CovariateForm
+from ..sample_spec import CovariateSpec
 from .config_checks import ConfigFindings
 from .lab_data_cells import is_missing, number
 from .lab_data_text import Complaints, cut
@@ -26,14 +28,24 @@ _FAR = 3.0
 _MISSING = "nothing is known of this subject"
 
 
-def covariate_values(
+@dataclass(frozen=True, eq=False)
+class Entered:
+    """A covariate as it enters an effect."""
+
+    values: Values
+    form: CovariateForm
+    #: Of a category: the reference and the other level.
+    levels: tuple[str, str] = ("", "")
+
+
+def read_covariate(
     found: ConfigFindings,
     path: KeyPath,
     item: CovariateSpec,
     people: People,
     subjects: Sequence[str],
     scale: ScaleName,
-) -> Values | None:
+) -> Entered | None:
     """Return a covariate of the subjects as it enters an effect on that scale, (subject,), no unit.
 
     A power is on the logarithm of the scale, natural or of 10, so that its coefficient is the exponent.
@@ -42,7 +54,7 @@ def covariate_values(
     """
     rows = [people.rows[name] for name in subjects if name in people.rows]
     texts = {row: people.cells[item.name][row] for row in rows}
-    form = _form(item, people, scale)
+    form, levels = _form(item, people, scale), None
     if form == "power" and scale not in ("log", "log10"):
         message = f"a power is for an effect on a logarithm, and {item.on} is on a {scale} scale"
         found.refuse(message, (*path, "form"), 'write form = "linear"')
@@ -59,8 +71,9 @@ def covariate_values(
             complaints.add(people.lines[row], heading, _MISSING, hint)
     given = {row: text for row, text in texts.items() if not is_missing(text)}
     if form == "category":
-        levels = list(given.values())
-        whole = None if complaints.total else _category(found, path, item, levels, len(subjects))
+        own = list(given.values())
+        levels = None if complaints.total else _levels(found, path, item, own, len(subjects))
+        whole = None if levels is None else np.array([float(level != levels[0]) for level in own])
     else:
         values = _read(item, people, given, form, complaints)
         whole = None if complaints.total else _numbers(found, path, item, values, form, len(subjects))
@@ -69,7 +82,9 @@ def covariate_values(
         return None
     if scale in ("log", "log10"):
         _warn_of_reach(found, path, item, float(np.abs(whole).max()))
-    return whole / math.log(10) if form == "power" and scale == "log10" else whole
+    if form == "power" and scale == "log10":
+        whole = whole / math.log(10)
+    return Entered(whole, form, ("", "") if levels is None else levels)
 
 
 def _form(item: CovariateSpec, people: People, scale: ScaleName) -> CovariateForm:
@@ -159,9 +174,10 @@ def _numbers(
 # ---- categories --------------------------------------------------------------------------------------
 
 
-def _category(
+def _levels(
     found: ConfigFindings, path: KeyPath, item: CovariateSpec, levels: Sequence[str], people: int
-) -> Values | None:
+) -> tuple[str, str] | None:
+    # The reference and the other level.
     times = Counter(levels)
     shown = ", ".join(f'"{cut(level)}"' for level in list(times)[:8])
     if not times:
@@ -185,7 +201,7 @@ def _category(
             found.refuse(message, (*path, "reference"), did_you_mean(written, list(times)))
             return None
         reference = own[0]
-    return np.array([float(level != reference) for level in levels])
+    return reference, next((level for level in times if level != reference), "")
 
 
 def _same_number(level: str, wanted: float | str) -> bool:

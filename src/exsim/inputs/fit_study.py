@@ -29,6 +29,7 @@ from .fit_rows import (
 from .fit_targets import FreeTarget, check_bout_bounds, read_free_targets
 from .people_table import read_people
 from .population import read_population
+from .population_classes import with_classes
 from .sample_checks import check_sampled
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def _of_table(
     observables = [item for item in made if item is not None]
     if not all(fits) or len(observables) < len(measured):
         return None
+    if population is not None and config.spec.population is not None:
+        population = with_classes(found, population, config.spec.population, observables)
     rows = make_rows(table, conditions, measured, observables, simulation, scales)
     check_batches(found, table, rows, observables)
     _warn_of_moving_ends(found, table, targets, conditions)

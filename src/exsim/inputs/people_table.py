@@ -39,6 +39,11 @@ class People:
     #: Decimal sign of its numbers.
     decimal: Literal[".", ","] = "."
 
+    def unit_of(self, name: str) -> str:
+        """Return the unit in the heading of a column, "" where there is none."""
+        found = _WITH_UNIT.fullmatch(self.headings[name])
+        return found[2].strip() if found else ""
+
 
 def read_people(found: ConfigFindings, config: LoadedFit, hashes: dict[str, str]) -> People | None:
     """Return the table of people that a config names; its hash goes into `hashes`.

@@ -16,7 +16,7 @@ from ..sample_spec import EffectSpec, PopulationSpec, SpreadSpec
 from ..sweep_spec import PROTOCOL_KEYS, TargetPath
 from ..sweep_terms import number_in
 from .config_checks import ConfigFindings
-from .covariates import covariate_values
+from .covariates import read_covariate
 from .fit_rows import Wanted
 from .fit_targets import FreeTarget
 from .lab_data_text import listed
@@ -208,7 +208,17 @@ def _covariates(
         if effect is None or item.name not in people.cells:
             continue
         path: KeyPath = ("population", "covariate", index)
-        values = covariate_values(found, path, item, people, subjects, targets[effect].scale)
-        if values is not None:
-            made.append(Covariate(item.name, effect, values, item.sd))
+        entered = read_covariate(found, path, item, people, subjects, targets[effect].scale)
+        if entered is not None:
+            made.append(
+                Covariate(
+                    item.name,
+                    effect,
+                    entered.values,
+                    item.sd,
+                    entered.form,
+                    people.unit_of(item.name),
+                    entered.levels,
+                )
+            )
     return made

@@ -12,6 +12,7 @@ from ..free_names import free_path
 from ..sample_spec import CovariateSpec, EffectSpec, PopulationSpec
 from .config_checks import ConfigFindings, partly_read
 from .fit_checks import is_plain_path
+from .population_classes import check_classes
 from .toml_lines import KeyPath
 
 #: What tables call the numbers of noise and of studies.
@@ -33,6 +34,7 @@ def check_population(found: ConfigFindings, values: dict[str, Any]) -> None:
     effects = _effects(found, population, values.get("fit"))
     _check_covariates(found, population, [item.parameter for item in effects])
     _check_table(found, population)
+    check_classes(found, population, values.get("observable"))
     said = partly_read(PopulationSpec, population, ("correlated",))
     if said is not None and said.correlated and len(effects) == 1:
         found.warn("one effect has no other to go together with", (*path, "correlated"))

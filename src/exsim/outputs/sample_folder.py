@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import Content, write_run
+from .population_tables import classes_csv, individuals_csv
 from .sample_tables import sample_facts, sample_summary_csv
 
 if TYPE_CHECKING:
@@ -51,8 +52,17 @@ def sample_files(problem: FitProblem, result: SampleResult, title: str = "") -> 
     return {
         "posterior.nc": partial(write_posterior, posterior_tree(problem, result, title)),
         "summary.csv": sample_summary_csv(result),
+        **_tables_of_people(result),
         **dict(_pictures(problem, result, title)),
     }
+
+
+def _tables_of_people(result: SampleResult) -> dict[str, Content]:
+    people = result.people
+    if people is None:
+        return {}
+    classes: dict[str, Content] = {"classes.csv": classes_csv(people)} if people.classes else {}
+    return {"individuals.csv": individuals_csv(result, people), **classes}
 
 
 def _pictures(problem: FitProblem, result: SampleResult, title: str) -> Iterator[tuple[str, Content]]:
@@ -63,6 +73,8 @@ def _pictures(problem: FitProblem, result: SampleResult, title: str) -> Iterator
         "trace.png": plots.trace_figure,
         "pairs.png": plots.pairs_figure,
     }
+    if result.people is not None:
+        drawn["vpc.png"] = plots.vpc_figure
     for name, draw in drawn.items():
         yield name, partial(plots.save_figure, draw(problem, result, title))
     for number, figure in enumerate(plots.prior_posterior_figures(problem, result, title), start=1):

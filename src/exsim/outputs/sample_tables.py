@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .population_tables import population_facts
 from .run_record import plain
 from .tables import csv_bytes
 
@@ -72,6 +73,7 @@ def sample_facts(result: SampleResult) -> dict[str, Any]:
                 "p_loo": left_out.p_loo,
                 "rows_unsure": unsure_rows(left_out),
             },
+            **({} if result.people is None else {"population": population_facts(result.people)}),
             "efforts": {stage: asdict(effort) for stage, effort in result.efforts.items()},
         }
     )

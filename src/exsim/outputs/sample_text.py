@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .columns import aligned, number_text
 from .fit_text import effort_text
+from .population_text import population_text
 
 if TYPE_CHECKING:
     from ..fit_problem import FitProblem
@@ -25,7 +26,8 @@ def sample_text(problem: FitProblem, result: SampleResult) -> str:
     in it: they go to stderr.
     """
     verdict = [] if result.trusted else [NOT_TRUSTED, *(f"  {reason}" for reason in result.reasons)]
-    parts = ["\n".join(verdict), _table(result), "\n".join(_quality(problem, result))]
+    of_people = "" if result.people is None else population_text(result, result.people)
+    parts = ["\n".join(verdict), _table(result), of_people, "\n".join(_quality(problem, result))]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -110,8 +110,8 @@ class PopulationTarget:
         return scales, priors, Space(*support(scales, priors))
 
     @cached_property
-    def _design(self) -> np.ndarray:
-        # (subject, effect, covariate)
+    def design(self) -> np.ndarray:
+        """What each covariate of each person enters an effect with, (subject, effect, covariate)."""
         found = np.zeros(
             (len(self.population.subjects), len(self.population.effects), self.sizes["coefficients"])
         )
@@ -162,9 +162,13 @@ class PopulationTarget:
 
         return jax.vmap(one)(x)
 
+    def expected(self, parts: Parts) -> Array:
+        """Return what covariates lead one to expect of people, (vector, subject, effect)."""
+        return parts.typical[:, None] + jnp.einsum("sec,vc->vse", self.design, parts.coefficients)
+
     def people(self, parts: Parts) -> tuple[Array, Array]:
         """Return what people have on the estimation scale, (vector, subject, effect), and its log prior."""
-        expected = parts.typical[:, None] + jnp.einsum("sec,vc->vse", self._design, parts.coefficients)
+        expected = self.expected(parts)
         root = parts.between[:, :, None] * parts.factor
         if not self.centred:
             own = expected + jnp.einsum("vek,vsk->vse", root, parts.people)
@@ -180,17 +184,21 @@ class PopulationTarget:
         """Return theta, (vector, parameter), and the log prior of all but what is shared, with Jacobians."""
         parts = self.take_apart(u)
         people, more = self.people(parts)
-        theta = jnp.zeros((len(u), len(self.whole.problem.free)), u.dtype)
+        return self.theta(parts, people, parts.occasions), parts.log_prior + more
+
+    def theta(self, parts: Parts, people: Array, occasions: Array) -> Array:
+        """Return the free numbers of these people on these occasions, (vector, parameter)."""
+        theta = jnp.zeros((len(people), len(self.whole.problem.free)), people.dtype)
         theta = theta.at[:, self.shared].set(parts.shared)
         begin, occasional = 0, 0
         for number, item in enumerate(self.population.effects):
             own = people[:, item.subject, number]
             if item.within is not None:
-                scores = parts.occasions[:, begin : begin + len(item.places)]
+                scores = occasions[:, begin : begin + len(item.places)]
                 own = own + parts.within[:, occasional, None] * scores
                 begin, occasional = begin + len(item.places), occasional + 1
             theta = theta.at[:, item.places].set(own)
-        return theta, parts.log_prior + more
+        return theta
 
     @property
     def person_of_score(self) -> Int[np.ndarray, "score"]:

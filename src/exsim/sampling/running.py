@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float
 
 from ..errors import InferenceError
 from ..fit_problem import SampleSettings
@@ -16,14 +15,15 @@ from ..fit_result import Effort
 from ..fitting import Evaluator, Expanded, why_none
 from ..fitting.curves import curves_of
 from ..fitting.evaluating import Journal
-from ..fitting.likelihood import Rowwise
 from ..integrating import STATUS_TEXT, Status
-from ..noise_draws import draw_measurements
 from ..posterior_complaints import complaints, doubts
 from ..posterior_statistics import diagnose, loo
 from ..sample_result import SampleResult, Stress
 from .chains import MOST_DRAWS, Chains, Drawn
 from .density import Target, Whitening, theta_of
+from .hierarchy import PopulationTarget
+from .people import find_people
+from .predictive import data_of
 
 #: A call makes draws for about so long: what a kill loses, and what Ctrl-C waits for.
 _CALL_S = 2.0
@@ -198,9 +198,9 @@ class _Sampling:
             diverging=drawn.diverging,
             saturated=saturated,
             prediction=looked.prediction.reshape(*shape, -1),
-            predictive=self._noisy(looked, rng).reshape(*shape, -1),
+            predictive=data_of(objective.problem, looked, rng).reshape(*shape, -1),
             log_likelihood=log_likelihood,
-            prior_predictive=self._noisy(prior_looked, rng),
+            prior_predictive=data_of(objective.problem, prior_looked, rng),
             diagnosis=diagnosis,
             stress=_stress(begun),
             reasons=(),
@@ -215,24 +215,9 @@ class _Sampling:
             asked=settings.draws,
             efforts=self.efforts,
             loo=loo(log_likelihood, draws),
+            people=find_people(target, u, settings.seed) if isinstance(target, PopulationTarget) else None,
         )
         return replace(result, reasons=complaints(result), warnings=doubts(result))
-
-    def _noisy(self, looked: Rowwise, rng: np.random.Generator) -> Float[np.ndarray, "vector row"]:
-        # A measurement of each row for each vector.
-        problem = self.target.objective.problem
-        found = np.full(looked.prediction.shape, np.nan)
-        for number, item in enumerate(problem.observables):
-            mine = problem.rows.observable == number
-            found[:, mine] = draw_measurements(
-                item.family,
-                looked.prediction[:, mine],
-                looked.scale[:, mine],
-                looked.proportional[:, mine],
-                item.degrees,
-                rng,
-            )
-        return found
 
 
 def _steps(stressed: Expanded) -> int:

@@ -36,6 +36,7 @@ CAPTIONS = {
     ),
     "surface.png": "The metrics over the quantities that were varied.",
     "tornado.png": "Which varied quantity moves which metric, with 95 % intervals.",
+    "vpc.png": "Percentiles of the data over time, in the intervals that new people of the population give.",
     "bands.png": "Percentiles over time, of all draws that ended well.",
     "forest.png": "The model against the published numbers, case by case, on a log axis.",
 }

@@ -1,4 +1,4 @@
-"""Figures of sampling: bands over data, traces and ranks of chains, pairs, priors beside posteriors.
+"""Figures of sampling: bands and new people over data, chains and their ranks, pairs, priors and posteriors.
 
 Drawn from a `FitProblem` and a `SampleResult` with matplotlib's objects, not pyplot.
 """
@@ -8,6 +8,7 @@ from .bands import bands_figure
 from .pairs import pairs_figure
 from .prior_posterior import prior_posterior_figures
 from .trace import trace_figure
+from .vpc import vpc_figure
 
 __all__ = [
     "bands_figure",
@@ -15,4 +16,5 @@ __all__ = [
     "prior_posterior_figures",
     "save_figure",
     "trace_figure",
+    "vpc_figure",
 ]
