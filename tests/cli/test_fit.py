@@ -227,7 +227,7 @@ def test_another_fit_is_never_gone_on_with(folder: Path, start: Start, capsys) -
     process.kill()
     process.wait()
     assert main([*LONG, "--resume", "--set", "fit.seed=4"]) == 3
-    assert "the fit that was begun here is another one" in capsys.readouterr().err
+    assert "what was begun here is another one" in capsys.readouterr().err
 
 
 def test_a_second_process_is_exit_6_with_the_number_of_the_first(folder: Path, start: Start) -> None:

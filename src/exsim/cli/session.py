@@ -40,8 +40,8 @@ CPU_COMPILER_OPTIONS = (
     "--xla_backend_extra_options="
     "xla_cpu_use_multi_output_fusion=true,xla_cpu_small_while_loop_byte_threshold=1000000000000"
 )
-#: jaxlib 0.10 ends the process over two arrays that are written side by side, each at places of its own, as
-#: programs of libraries under `vmap` do; by this it takes another way, as fast. Later ones do not know it, and
+#: jaxlib 0.10 ends the process over two arrays written side by side, each at places of its own, as
+#: programs of libraries under `vmap` do; by this it takes another way, as fast. Later ones do not know it and
 #: end the process over that: 0.11 has the fault too, and is excluded; 0.12 has neither.
 FOR_OLDER = "--xla_cpu_use_fusion_emitters=false"
 
