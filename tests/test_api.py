@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_the_public_names_are_these() -> None:
-    assert exsim.__all__ == ["__version__", "fit", "load_model", "simulate", "sweep"]
+    assert exsim.__all__ == ["__version__", "fit", "load_model", "sample", "simulate", "sweep"]
     assert set(exsim.__all__) <= set(dir(exsim))
     with pytest.raises(AttributeError, match="no attribute 'simulte'"):
         exsim.simulte  # noqa: B018
@@ -160,15 +160,20 @@ start = 2.0
 """
 
 
-def test_a_fit_returns_estimates_and_records_the_seed_that_it_drew(config: Path) -> None:
+@pytest.fixture
+def to_fit(config: Path) -> Path:
     # C' = -k C, C(0) = 3, k = 0.5
     rows = "".join(f"A,run,{t},h,C,{3 * np.exp(-0.5 * t):.6g},dimensionless\n" for t in (1, 2, 4))
     header = "subject,condition,time,time_unit,analyte,value,unit\n"
     (config.parent / "levels.csv").write_text(header + rows, encoding="utf-8")
     path = config.with_name("fit.toml")
     path.write_text(FIT, encoding="utf-8")
-    before = sorted(config.parent.rglob("*"))
-    result = exsim.fit(path)
+    return path
+
+
+def test_a_fit_returns_estimates_and_records_the_seed_that_it_drew(to_fit: Path) -> None:
+    before = sorted(to_fit.parent.rglob("*"))
+    result = exsim.fit(to_fit)
     (k,) = result.estimates
     assert k.value == pytest.approx(0.5, rel=1e-3)
     # A normal of log k: 1.96 sd / sqrt(sum of t^2) to both sides.
@@ -177,7 +182,20 @@ def test_a_fit_returns_estimates_and_records_the_seed_that_it_drew(config: Path)
     assert k.upper == pytest.approx(0.5 + half, rel=2e-3)
     assert result.converged
     assert any("the config has no seed" in warning for warning in result.warnings)
-    assert sorted(config.parent.rglob("*")) == before
-    again = exsim.fit(path, ["seed=5", "fit.profile=false"])
+    assert sorted(to_fit.parent.rglob("*")) == before
+    again = exsim.fit(to_fit, ["seed=5", "fit.profile=false"])
     assert not any("no seed" in warning for warning in again.warnings)
     assert again.estimates[0].identifiable == "not profiled"
+
+
+def test_a_sample_returns_draws_and_records_the_seed_that_it_drew(to_fit: Path) -> None:
+    before = sorted(to_fit.parent.rglob("*"))
+    short = ["sample.chains=2", "sample.warmup=100", "sample.draws=50", "sample.stress=20"]
+    result = exsim.sample(to_fit, short)
+    # k is normal, of sd 0.05 / sqrt(sum of t^2); its prior, flat on a logarithm, hardly moves that.
+    assert result.draws.shape == (2, 50, 1)
+    assert result.diagnosis.mean[0] == pytest.approx(0.5, abs=0.01)
+    assert result.diagnosis.sd[0] == pytest.approx(0.05 / np.sqrt(1 + 4 + 16), rel=0.4)
+    assert not result.diverging.any()
+    assert f"the config has no seed: {result.seed} was drawn" in result.warnings
+    assert sorted(to_fit.parent.rglob("*")) == before

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from .fit_result import FitResult
+    from .sample_result import SampleResult
     from .workflows import Run
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "read_sample",
     "read_study",
     "run_study",
+    "sample",
     "search_settings",
     "simulate",
     "sweep",
@@ -282,3 +284,24 @@ def _sample_settings(config: LoadedFit, seed: int) -> SampleSettings:
         seed=seed,
         stress=asked.stress,
     )
+
+
+def sample(config: str | Path, overrides: Sequence[str] = ()) -> SampleResult:
+    """Sample the posterior of a config for a fit, of what all share or of people who differ.
+
+    Nothing is written: for draws that must survive a kill, use the command. A seed that the config lacks is
+    drawn and is among the warnings. `reasons` of the result say why the draws may not be trusted. Raises as
+    `read_sample`, and InferenceError where no chain finds a place to begin.
+    """
+    import secrets
+
+    from .sampling import sample as run_sample
+    from .sampling import target_of
+
+    study = read_sample(config, overrides)
+    said = study.warnings
+    if study.seed is None:
+        study = study.with_seed(secrets.randbelow(2**63))
+        said = (*said, f"the config has no seed: {study.seed} was drawn")
+    result = run_sample(target_of(study.problem, study.population), study.settings)
+    return replace(result, warnings=(*said, *result.warnings))

@@ -178,8 +178,8 @@ def test_what_was_done_is_said_in_words(tmp_path: Path, protocol: dict) -> None:
 
 
 def test_a_command_that_is_not_known_yet_is_reported_with_its_tables_and_pictures(tmp_path: Path) -> None:
-    page = _report(_run(tmp_path / "run", command="sample", files={"new.csv": b"a,b\n1,2\n", "x.png": PNG}))
-    assert "exsim sample" in page.text
+    page = _report(_run(tmp_path / "run", command="new", files={"new.csv": b"a,b\n1,2\n", "x.png": PNG}))
+    assert "exsim new" in page.text
     assert "new.csv" in page.text
     assert len(page.pictures) == 1
 
@@ -296,6 +296,103 @@ def test_what_is_fitted_is_said_in_words(tmp_path: Path) -> None:
         "1 start, hybrid",
     ):
         assert words in page.text, words
+
+
+SAMPLE = {
+    "trusted": True,
+    "complete": True,
+    "reasons": [],
+    "chains": 2,
+    "draws": 500,
+    "draws_asked": 500,
+    "numbers": 2,
+    "measurements": 40,
+    "divergences": [0, 3],
+    "cut_trajectories": [0, 0],
+    "e_fmi": [0.98, None],
+    "acceptance": [0.9, 0.8],
+    "step_size": [0.5, 0.25],
+    "stress": {"draws": 1000, "failed": {}, "seconds": 5.1},
+    "loo": {"elpd": -29.006, "se": 6.27, "p_loo": 2.34, "rows_unsure": 3},
+}
+POSTERIOR = (
+    b"name,mean,sd,median,lower,upper,unit,r_hat,ess_bulk,ess_tail,mcse_mean,contraction\n"
+    b"release_gain,1749.2,251.7,1727.1,1317.3,2305.4,ng/h/kg,1.00361,4970.2,3140.9,3.4,0.951\n"
+    b"sd[IL6],0.21,0.03,0.2,0.15,0.27,dimensionless,,,,,\n"
+)
+
+
+def _sample(folder: Path, failures: dict | None = None, **facts: object) -> _Page:
+    files = {
+        "summary.csv": POSTERIOR,
+        "bands.png": PNG,
+        "trace.png": PNG,
+        "prior_posterior.png": PNG,
+        "prior_posterior_2.png": PNG,
+    }
+    config = {
+        "model": "il6_axis",
+        "fit": {"free": ["release_gain"], "starts": 8, "optimiser": "hybrid"},
+        "sample": {"warmup": 400},
+        "population": {
+            "effect": [{"parameter": "release_gain"}, {"parameter": "CL_IL6"}],
+            "covariate": [{"name": "vo2max", "on": "release_gain"}],
+        },
+    }
+    whole = {"sample": SAMPLE | facts, "config": config, "failures": failures or {}}
+    return _report(_run(folder, "sample", files, **whole))
+
+
+def test_a_good_posterior_says_what_was_looked_at(tmp_path: Path) -> None:
+    page = _sample(tmp_path / "run")
+    assert "Not to be trusted" not in page.text
+    assert "The chains agree, none is stuck, and none diverged" in _box(page, "Nothing failed")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"trusted": False}, "Take none of their numbers for an estimate."),
+        ({"trusted": False, "reasons": ["3 of 1000 draws diverged"]}, "3 of 1000 draws diverged."),
+        ({"trusted": False, "reasons": ["chain 2 of 8 is stuck"]}, "Chain 2 of 8 is stuck."),
+        ({"complete": False}, "exsim sample CONFIG --resume goes on."),
+    ],
+)
+def test_each_doubt_about_draws_is_said_up_front(tmp_path: Path, facts: dict, words: str) -> None:
+    page = _sample(tmp_path / "run", **facts)
+    assert words in _box(page, "Not to be trusted")
+    assert "Nothing failed" not in page.text
+
+
+def test_a_posterior_is_shown_in_numbers_and_pictures_with_how_the_chains_went(tmp_path: Path) -> None:
+    page = _sample(tmp_path / "run", failures={"the step budget was spent": 12})
+    for words in (
+        "The posterior in numbers",
+        "release_gain 1749 251.7 1727 1317 to 2305 ng/h/kg 1.004 4970 3141 0.95",
+        "sd[IL6] 0.21 0.03 0.2 0.15 to 0.27 – – – –",
+        "draws 2 chains of 500",
+        "divergences of each chain 0, 3",
+        "E-FMI of each chain 0.98, –",
+        "draws from the prior 1000; failed: 12: the step budget was spent",
+        "LOO elpd −29.01 ± 6.27, p_loo 2.34; rows with Pareto k over 0.7: 3",
+        "own of each person release_gain, CL_IL6",
+        "covariates vo2max on release_gain",
+        "NUTS, 2 chains of 500 draws after 400 of warm-up",
+    ):
+        assert words in page.text, words
+    assert page.text.index("The posterior in numbers") < page.text.index("How the chains went")
+
+
+def test_a_picture_of_a_posterior_has_its_own_caption_and_further_sheets_that_of_the_first(
+    tmp_path: Path,
+) -> None:
+    captions = [str(picture["alt"]) for picture in _sample(tmp_path / "run").pictures]
+    assert "median curve of the posterior" in captions[0]
+    assert captions[1].startswith("Left: the chains")
+    assert captions[2].startswith("What was known before (grey)")
+    assert captions[3] == captions[2]
+    bands = _report(_run(tmp_path / "sweep", "sweep", {"bands.png": PNG})).pictures
+    assert str(bands[0]["alt"]).startswith("Percentiles over time, of all draws")
 
 
 def test_draws_of_a_sweep_that_failed_are_counted(tmp_path: Path) -> None:
@@ -489,7 +586,7 @@ def test_the_folder_of_runs_names_what_is_in_it(tmp_path: Path, capsys: pytest.C
 def test_an_empty_folder_says_what_a_run_folder_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "what simulate, sweep, fit or validate left" in _refused(capsys, tmp_path)
+    assert "what simulate, sweep, fit, sample or validate left" in _refused(capsys, tmp_path)
 
 
 def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

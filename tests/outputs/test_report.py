@@ -27,7 +27,11 @@ _any = st.recursive(
     max_leaves=6,
 )
 _FIT = ("converged", "reasons", "starts", "starts_agreeing", "starts_ended", "gradient_check", "at_bound")
-_CONFIG = ("model", "protocol", "data", "condition", "observable", "fit", "sweep", "evidence", "label")
+_CONFIG = (
+    *("model", "protocol", "data", "condition", "observable", "fit", "sample", "population", "sweep"),
+    *("evidence", "label"),
+)
+_SAMPLE = ("trusted", "complete", "reasons", "chains", "draws", "divergences", "e_fmi", "stress", "loo")
 
 
 def _tables(*names: str) -> st.SearchStrategy:
@@ -35,11 +39,12 @@ def _tables(*names: str) -> st.SearchStrategy:
 
 
 _records = st.fixed_dictionaries(
-    {"command": st.sampled_from(["simulate", "sweep", "fit", "validate", "new"])},
+    {"command": st.sampled_from(["simulate", "sweep", "fit", "sample", "validate", "new"])},
     optional={
         "title": _any,
         "config": _tables(*_CONFIG),
         "fit": _tables(*_FIT, "not_identifiable", "flat_directions"),
+        "sample": _tables(*_SAMPLE),
         "solver": _tables("status", "draws", "failed", "method"),
         "timing": _tables("started", "wall_s"),
         **dict.fromkeys(("failures", "warnings", "repairs", "versions", "input_hashes", "summary"), _any),

@@ -3,8 +3,10 @@
 import math
 from dataclasses import replace
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from exsim.outputs.sample_plots import (
     bands_figure,
@@ -204,3 +206,14 @@ def test_a_number_that_is_lost_at_a_draw_has_no_trace_and_the_others_do():
     assert "induction_il10 (1/h)" not in said
     assert len(figure.axes) == 4
     assert "no draws" in texts(trace_figure(*draws_of(0)))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_letters_are_sans_serif_whatever_the_settings_of_the_user_are(name, tmp_path) -> None:
+    with mpl.rc_context({"font.family": ["serif"], "axes.titleweight": "normal", "mathtext.fontset": "stix"}):
+        figure = FIGURES[name](*small_sample(), "run")
+        save_figure(figure, tmp_path / "x.png")
+        drawn = [item for item in figure.findobj(Text) if item.get_text()]
+        assert drawn
+        for item in drawn:
+            assert item.get_fontfamily()[0] == "DejaVu Sans", item.get_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +78,7 @@ def _sampled(study: SampleStudy, seed: int, journal: Journal, said: bool) -> Sam
             f"{settings.warmup} and {settings.draws} draws"
             + ("; some are there already" if journal.found > 1 else "")
         )
-    seeded = replace(settings, seed=seed, search=replace(settings.search, seed=seed))
+    seeded = study.with_seed(seed).settings
     return run_sample(target_of(study.problem, study.population), seeded, journal, Teller(said))
 
 

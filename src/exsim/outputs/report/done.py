@@ -32,6 +32,8 @@ def what_was_done(run: RunFolder) -> Pairs:
     for observable in _tables(config, "observable"):
         yield f"noise of {observable.get('analyte')}", _noise(observable)
     yield from _search(config)
+    if run.command == "sample":
+        yield from _chains(config.get("sample"), run.part("sample"))
 
 
 def how_it_was_computed(run: RunFolder) -> Pairs:
@@ -128,10 +130,28 @@ def _search(config: Mapping[str, Any]) -> Pairs:
         yield "free", _texts(fit.get("free")) or "–"
         starts = fit.get("starts")
         yield "search", f"{starts} start{'s' * (starts != 1)}, {fit.get('optimiser')}"
+    yield from _population(config.get("population"))
     if isinstance(sweep, Mapping):
         yield "varied", ", ".join(str(item.get("target")) for item in _tables(sweep, "vary")) or "–"
         draws = sweep.get("draws")
         yield "design", str(sweep.get("design")) + (f", {draws:,} draws" if isinstance(draws, int) else "")
+
+
+def _chains(asked: Any, sampled: Mapping[str, Any]) -> Pairs:
+    warmup = asked.get("warmup") if isinstance(asked, Mapping) else None
+    after = f"after {warmup} of warm-up" if warmup else "after warm-up"
+    chains, draws = (sampled.get(key, "–") for key in ("chains", "draws_asked"))
+    yield "sampling", f"NUTS, {chains} chains of {draws} draws {after}"
+
+
+def _population(population: Any) -> Pairs:
+    if not isinstance(population, Mapping):
+        return
+    effects = ", ".join(str(item.get("parameter")) for item in _tables(population, "effect"))
+    yield "own of each person", effects or "–"
+    explained = [f"{item.get('name')} on {item.get('on')}" for item in _tables(population, "covariate")]
+    if explained:
+        yield "covariates", ", ".join(explained)
 
 
 def _tables(table: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

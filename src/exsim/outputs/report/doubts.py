@@ -13,7 +13,13 @@ _PRACTICALLY, _STRUCTURALLY = "practically not", "structurally not"
 
 def doubts(run: RunFolder) -> list[str]:
     """Return why the run is not to be trusted: what failed, what did not converge, what was changed."""
-    own = {"fit": _of_fit, "sweep": _of_sweep, "validate": _of_validation, "simulate": _of_simulation}
+    own = {
+        "fit": _of_fit,
+        "sample": _of_sample,
+        "sweep": _of_sweep,
+        "validate": _of_validation,
+        "simulate": _of_simulation,
+    }
     return [*run.faults, *own.get(run.command, _of_any)(run)]
 
 
@@ -25,6 +31,11 @@ def assurances(run: RunFolder) -> list[str]:
             "The fit converged, and differences confirm its gradient.",
             f"{fit.get('starts_agreeing')} of {fit.get('starts')} starts end within 0.1 of the best.",
             "The data tell every free number.",
+        ]
+    if run.command == "sample":
+        return [
+            "The chains agree, none is stuck, and none diverged after warm-up.",
+            "There are enough effective draws of every number.",
         ]
     if run.command == "sweep":
         return ["Every draw was solved to its end."]
@@ -83,6 +94,16 @@ def _of_starts(run: RunFolder, fit: Mapping[str, Any]) -> Iterator[str]:
 
 def _unprofiled(names: list[str], verdicts: list[str]) -> list[str]:
     return [name for name, verdict in zip(names, verdicts, strict=True) if verdict == "not profiled"]
+
+
+def _of_sample(run: RunFolder) -> Iterator[str]:
+    sampled = run.part("sample")
+    if not sampled.get("trusted"):
+        yield "These draws are not to be trusted. Take none of their numbers for an estimate."
+        for reason in _texts(sampled.get("reasons")):
+            yield f"{reason[:1].upper()}{reason[1:]}."
+    if not sampled.get("complete"):
+        yield "Not all draws that were asked for are there: exsim sample CONFIG --resume goes on."
 
 
 def _of_sweep(run: RunFolder) -> Iterator[str]:

@@ -16,7 +16,7 @@ from .doubts import assurances, doubts
 from .html import Html
 from .reading import RunFolder, read_run
 from .tables import facts, shown
-from .words import CAPTIONS, DOUBTS, NOTES, TITLES, VERDICT_KINDS
+from .words import DOUBTS, NOTES, TITLES, VERDICT_KINDS, caption_of
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
@@ -77,15 +77,15 @@ def _head(run: RunFolder, title: str) -> Iterator[Html]:
 def _results(run: RunFolder) -> Iterator[Html]:
     yield html.heading(2, "What was found")
     said = list(facts(run))
-    # Of a fit the estimates and the pictures come first: how the search went is for later.
-    later = ["starts.csv"] if run.command == "fit" else []
-    if said and not later:
+    # Of a fit and a posterior the numbers and the pictures come first: how they were found is for later.
+    later = {"fit": ["starts.csv"], "sample": []}.get(run.command)
+    if said and later is None:
         yield html.pairs(said)
-    yield from _tables(run, [name for name in run.tables if name not in later])
+    yield from _tables(run, [name for name in run.tables if name not in (later or [])])
     for name, png in run.pictures.items():
-        yield html.picture(name, png, CAPTIONS.get(name, name))
-    if later:
-        yield html.heading(2, "How the search went")
+        yield html.picture(name, png, caption_of(run.command, name))
+    if later is not None:
+        yield html.heading(2, "How the search went" if run.command == "fit" else "How the chains went")
         yield html.pairs(said)
         yield from _tables(run, [name for name in run.tables if name in later])
 

@@ -141,7 +141,7 @@ def _not_a_run(folder: Path) -> Problem:
         if (folder / name).exists():
             hint = f"go on with it: exsim {command} CONFIG --out {folder} --resume"
             return Problem(f"the {command} that was begun here is not finished", place, hint=hint)
-    hint = _named(_runs_in(folder)) or "a run folder is what simulate, sweep, fit or validate left"
+    hint = _named(_runs_in(folder)) or "a run folder is what simulate, sweep, fit, sample or validate left"
     return Problem(f"the folder holds no {RECORD_NAME}: it is no run of exsim", place, hint=hint)
 
 

@@ -24,6 +24,19 @@ _ESTIMATES = (
     "at_bound",
     "identifiable",
 )
+_POSTERIOR = (
+    "name",
+    "mean",
+    "sd",
+    "median",
+    "lower",
+    "upper",
+    "unit",
+    "r_hat",
+    "ess_bulk",
+    "ess_tail",
+    "contraction",
+)
 _SCORES = (
     "id",
     "use",
@@ -46,6 +59,7 @@ def shown(command: str, name: str, table: Table) -> tuple[Table, int]:
     """Return a table as it is shown, and how many of its rows."""
     made = {
         ("fit", "parameters.csv"): _estimates,
+        ("sample", "summary.csv"): _posterior,
         ("fit", "starts.csv"): lambda found: _by_distance(found).of(*_STARTS),
         ("sweep", "summary.csv"): lambda found: found.of(*_METRICS),
         ("sweep", "sensitivity.csv"): lambda found: found.of(*_INDICES),
@@ -63,6 +77,45 @@ def _estimates(table: Table) -> Table:
         for name, value, low, high, unit, error, bound, verdict in cells
     )
     return Table(columns, rows)
+
+
+def _posterior(table: Table) -> Table:
+    columns = (
+        "number",
+        "mean",
+        "sd",
+        "median",
+        "95 % interval",
+        "unit",
+        "R-hat",
+        "ESS",
+        "tail ESS",
+        "contraction",
+    )
+    cells = zip(*(table.column(name) for name in _POSTERIOR), strict=True)
+    rows = tuple(
+        (
+            name,
+            mean,
+            sd,
+            median,
+            _interval(low, high),
+            _plain_unit(unit),
+            _fixed(r_hat, 3),
+            _fixed(bulk, 0),
+            _fixed(tail, 0),
+            _fixed(contraction, 2),
+        )
+        for name, mean, sd, median, low, high, unit, r_hat, bulk, tail, contraction in cells
+    )
+    return Table(columns, rows)
+
+
+def _fixed(cell: str, digits: int) -> str:
+    try:
+        return f"{float(cell):.{digits}f}"
+    except ValueError:
+        return cell
 
 
 def _interval(low: str, high: str) -> str:
@@ -132,7 +185,9 @@ def _signed(error: str) -> str:
 
 
 def facts(run: RunFolder) -> Iterator[tuple[str, str]]:
-    """Yield name and text of what the record of a fit or a validation says of the whole."""
+    """Yield name and text of what the record of a fit, a posterior or a validation says of the whole."""
+    if run.command == "sample":
+        yield from _facts_of_sample(run.part("sample"), run.part("failures"))
     if run.command == "fit":
         yield from _facts_of_fit(run.part("fit"), run.part("failures"))
         for when in ("before", "after"):
@@ -160,6 +215,33 @@ def _facts_of_fit(fit: Mapping[str, Any], failures: Mapping[str, Any]) -> Iterat
     yield "AIC, AICc, BIC", ", ".join(number(key) for key in ("aic", "aicc", "bic"))
     yield "directions that the data tell", f"{number('fisher_rank')} of {number('free_numbers')}"
     yield "slope beside the best", f"{slopes[0]} by the gradient, {slopes[1]} by differences"
+
+
+def _facts_of_sample(sampled: Mapping[str, Any], failures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def of_chains(key: str, digits: int) -> str:
+        found = sampled.get(key)
+        each = found if isinstance(found, list) else []
+        return ", ".join(_fixed(str(value), digits) if value is not None else "–" for value in each) or "–"
+
+    stress, left_out = (sampled.get(key) for key in ("stress", "loo"))
+    yield "to be trusted", "yes" if sampled.get("trusted") else "no"
+    asked = "" if sampled.get("complete") else f" of {sampled.get('draws_asked', '–')} asked"
+    yield "draws", f"{sampled.get('chains', '–')} chains of {sampled.get('draws', '–')}{asked}"
+    yield "numbers, measurements", f"{sampled.get('numbers', '–')}, {sampled.get('measurements', '–')}"
+    yield "divergences of each chain", of_chains("divergences", 0)
+    yield "cut at the largest tree depth", of_chains("cut_trajectories", 0)
+    yield "E-FMI of each chain", of_chains("e_fmi", 2)
+    yield "acceptance of each chain", of_chains("acceptance", 2)
+    yield "step size of each chain", of_chains("step_size", 3)
+    if isinstance(stress, Mapping):
+        failed = "; ".join(f"{count}: {why}" for why, count in failures.items())
+        yield "draws from the prior", f"{stress.get('draws', '–')}; failed: {failed or 'none'}"
+    if isinstance(left_out, Mapping):
+        elpd, se, effective = (
+            html.number_text(str(left_out.get(key, ""))) for key in ("elpd", "se", "p_loo")
+        )
+        unsure = left_out.get("rows_unsure", "–")
+        yield "LOO", f"elpd {elpd} ± {se}, p_loo {effective}; rows with Pareto k over 0.7: {unsure}"
 
 
 def _uses(parts: Any, when: str = "") -> Iterator[tuple[str, str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 #: What the box of doubts is called; of the commands that are not named, the first.
 DOUBTS = {"": "Not to be trusted", "validate": "What the model misses"}
 
-#: File name -> what a picture shows.
-CAPTIONS = {
+#: File name, or (command, file name) where several commands leave one, -> what a picture shows.
+_CAPTIONS: dict[str | tuple[str, str], str] = {
     "figure.png": (
         "Time courses: concentration, and fold over rest, both on log axes. Bouts are shaded; of intervals "
         "the work alone."
@@ -37,7 +39,25 @@ CAPTIONS = {
     "surface.png": "The metrics over the quantities that were varied.",
     "tornado.png": "Which varied quantity moves which metric, with 95 % intervals.",
     "vpc.png": "Percentiles of the data over time, in the intervals that new people of the population give.",
-    "bands.png": "Percentiles over time, of all draws that ended well.",
+    ("sweep", "bands.png"): "Percentiles over time, of all draws that ended well.",
+    ("sample", "bands.png"): (
+        "What was measured (dots) over the median curve of the posterior. The band holds the curve with 95 % "
+        "probability, given model and priors; new measurements scatter more widely, by the noise. Bouts are "
+        "shaded, open triangles are values known only to lie beyond a limit."
+    ),
+    "trace.png": (
+        "Left: the chains, draw by draw, those numbers first that they know worst. They should lie over each "
+        "other and never stand still. Right: the ranks of each chain among all draws, which should all be "
+        "about 1."
+    ),
+    "pairs.png": (
+        "Draws of two numbers at a time, and their correlation. A narrow ridge says that the data tell a "
+        "combination of the two better than each; divergences, where there are any, are marked."
+    ),
+    "prior_posterior.png": (
+        "What was known before (grey) and after the data (blue). Where the two are alike the data tell next "
+        "to nothing of the number. The contraction is 1 less the posterior over the prior variance."
+    ),
     "forest.png": "The model against the published numbers, case by case, on a log axis.",
 }
 
@@ -46,6 +66,7 @@ TITLES = {
     ("simulate", "summary.csv"): "Peaks and areas",
     ("sweep", "summary.csv"): "Metrics over all draws",
     ("sweep", "sensitivity.csv"): "Which quantity moves which metric",
+    ("sample", "summary.csv"): "The posterior in numbers",
     ("fit", "parameters.csv"): "Estimates",
     ("fit", "starts.csv"): "The best starts",
     ("fit", "scores.csv"): "The fitted model against the evidence, case by case",
@@ -68,6 +89,11 @@ NOTES = {
         " p95 hold nine draws in ten between them."
     ),
     ("sweep", "sensitivity.csv"): "An index with its 95 % interval: near 0 the quantity hardly matters.",
+    ("sample", "summary.csv"): (
+        "The central 95 % of the posterior. R-hat should be under 1.01, both effective sample sizes (ESS, of "
+        "the bulk and of the tails) 400 or more. Contraction is near 1 where the data tell a number, near 0 "
+        "where its posterior is its prior. A dash: there is no such number."
+    ),
     ("fit", "parameters.csv"): (
         "The 95 % interval is that of the profile where one was made; with priors it is of the posterior "
         "density. A dash: there is no such number."
@@ -90,3 +116,11 @@ VERDICT_KINDS = {
     "within 2x": "good",
     "outside": "bad",
 }
+
+
+def caption_of(command: str, name: str) -> str:
+    """Return what a picture shows; its name where nothing is known of it."""
+    # prior_posterior_2.png goes on with what prior_posterior.png shows.
+    first = re.sub(r"_\d+(?=\.png$)", "", name)
+    found = (_CAPTIONS.get(key) for key in ((command, name), name, first))
+    return next((caption for caption in found if caption), name)
