@@ -25,7 +25,8 @@ def class_shares(
 ) -> tuple[ClassShare, ...]:
     """Return the probability of each class in each condition, for draws of the posterior (coordinates).
 
-    A response is that of the curve, without noise. Solves that fail are left out.
+    A response is that of the curve, without noise. Solves that fail are left out. What is not known of a new
+    person's probability is its spread over draws of the population, and the chance of `NEW_PEOPLE` people.
     """
     population, problem = target.population, target.objective.problem
     if not population.classes:
