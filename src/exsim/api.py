@@ -254,7 +254,7 @@ def read_sample(config: str | Path, overrides: Sequence[str] = ()) -> SampleStud
     `overrides` are written as for `--set`: "sample.draws=100". Raises as `read_fit`, and ConfigError for
     numbers without a proper prior and for batches whose factors are solved in closed form.
     """
-    loaded = read_fit_config(Path(config), overrides)
+    loaded = read_fit_config(Path(config), overrides, "sample")
     model = begun_as(load_model(loaded.spec.model, loaded.path.parent), loaded.spec.initial_state)
     inputs = read_fit_inputs(loaded, model, sampled=True)
     spec = loaded.spec

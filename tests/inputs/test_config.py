@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exsim.cli import main
 from exsim.errors import ConfigError
-from exsim.inputs.config import read_config
+from exsim.inputs.config import read_config, read_fit_config
 from exsim.inputs.shipped import shipped_configs
 from exsim.spec import RunSpec
 from exsim.units import Quantity
@@ -248,9 +248,11 @@ def test_a_path_is_no_name_of_a_shipped_config(
         read_config(Path(name))
 
 
-def test_no_two_shipped_configs_have_one_name() -> None:
+def test_of_two_shipped_configs_of_one_name_that_of_the_command_is_meant() -> None:
     names = [Path(item).stem for item in shipped_configs()]
-    assert sorted(set(names)) == sorted(names)
+    assert {name for name in names if names.count(name) > 1} == {"marathon_1998"}
+    assert read_fit_config(Path("marathon_1998")).path.parent.name == "fit"
+    assert read_fit_config(Path("marathon_1998"), folder="sample").path.parent.name == "sample"
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,10 @@ def _path(name: str) -> Path:
     return shipped_folder("configs") / "simulate" / f"{name}.toml"
 
 
-@pytest.mark.parametrize("name", [Path(item).stem for item in shipped_configs()])
+@pytest.mark.parametrize("name", shipped_configs())
 def test_it_opens_with_the_question_that_it_answers(name: str) -> None:
-    read = read_fit_config if name in FITS else read_config
-    assert read(Path(name)).question.endswith("?")
+    read = read_fit_config if name.startswith(("fit/", "sample/")) else read_config
+    assert read(shipped_folder("configs") / name).question.endswith("?")
 
 
 def test_the_protocols_of_the_papers_are_there() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -82,13 +82,16 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     return _checked(draft, RunSpec, check_sweep)
 
 
-def read_fit_config(path: Path, overrides: Sequence[str] = ()) -> LoadedFit:
+def read_fit_config(
+    path: Path, overrides: Sequence[str] = (), folder: Literal["fit", "sample"] = "fit"
+) -> LoadedFit:
     """Read a config for a fit, check all that can be known without its model and its data.
 
-    `path` and `overrides` as in `read_config`. Raises ConfigError with every problem of the file and of the
+    `path` and `overrides` as in `read_config`; of two shipped configs of one name that of `folder` is meant.
+    Raises ConfigError with every problem of the file and of the
     run configs that its conditions name.
     """
-    draft = _draft(path, overrides)
+    draft = _draft(path, overrides, folder)
     if not draft.is_fit:
         hint = (
             'add [data] with file = "measured.csv", [[observable]] with analyte, noise and sd, and [fit] with'
@@ -128,8 +131,8 @@ class _Draft:
         return any(table in self.values for table in FIT_TABLES)
 
 
-def _draft(path: Path, overrides: Sequence[str]) -> _Draft:
-    path = _found(Path(path))
+def _draft(path: Path, overrides: Sequence[str], folder: str = "simulate") -> _Draft:
+    path = _found(Path(path), folder)
     name = check_run_name(path.stem, str(path))
     source = read_source(path)
     source, values, problems = apply_overrides(source, parse(source), overrides)
@@ -163,12 +166,13 @@ def _checked(
     )
 
 
-def _found(path: Path) -> Path:
-    # A file goes before a shipped config. No two of these have one name: a test sees to it.
+def _found(path: Path, folder: str) -> Path:
+    # A file goes before a shipped config, and of two of one name that of the folder.
     if path.exists() or path.name != str(path):
         return path
-    name = next((item for item in shipped_configs() if item.rpartition("/")[2] == f"{path}.toml"), None)
-    return path if name is None else shipped_folder("configs") / name
+    named = [item for item in shipped_configs() if item.rpartition("/")[2] == f"{path}.toml"]
+    own = next((item for item in named if item.startswith(f"{folder}/")), named[0] if named else None)
+    return path if own is None else shipped_folder("configs") / own
 
 
 def _check_version(source: ConfigSource, version: object) -> None:
