@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-scaling bench-fits bench-gpu recovery docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-scaling bench-fits bench-gpu recovery docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -37,6 +37,9 @@ bench-gradients: $(VENV)/bench.stamp  ## value and gradient for fits beside AMIC
 
 bench-searches: $(VENV)/bench.stamp  ## searches from many starts beside optimistix and SciPy
 	$(BIN)/python benchmarks/searches.py
+
+bench-samplers: $(VENV)/bench.stamp  ## effective draws per second beside numpyro over diffrax and Stan
+	$(BIN)/python benchmarks/samplers.py
 
 bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
 	$(BIN)/python benchmarks/scaling.py
@@ -77,6 +80,7 @@ $(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/bench.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet -c constraints.txt -e ".[benchmark]"
 	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-lsoda]" || echo "numbalsoda is left out: no Fortran compiler"
+	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-stan]" || echo "Stan is left out: PyStan cannot be installed"
 	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-amici]" || echo "AMICI is left out: no compiler for C++20"
 	touch $@
 
