@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-scaling bench-fits bench-gpu recovery docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-scaling bench-fits bench-gpu recovery calibration docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -52,6 +52,9 @@ bench-gpu: $(VENV)/bench.stamp  ## lanes and the fused kernel on a GPU, checked 
 
 recovery: $(VENV)/run.stamp  ## whether the intervals of fits hold the truth: 17 data sets with a known one
 	$(BIN)/python benchmarks/recovery.py
+
+calibration: $(VENV)/run.stamp  ## simulation-based calibration of the sampler, and whether it finds faults
+	$(BIN)/python benchmarks/calibration.py
 
 docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs anew
 	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py
