@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-scaling bench-fits bench-gpu recovery docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-scaling bench-fits bench-gpu recovery calibration docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -38,6 +38,9 @@ bench-gradients: $(VENV)/bench.stamp  ## value and gradient for fits beside AMIC
 bench-searches: $(VENV)/bench.stamp  ## searches from many starts beside optimistix and SciPy
 	$(BIN)/python benchmarks/searches.py
 
+bench-samplers: $(VENV)/bench.stamp  ## effective draws per second beside numpyro over diffrax and Stan
+	$(BIN)/python benchmarks/samplers.py
+
 bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
 	$(BIN)/python benchmarks/scaling.py
 
@@ -49,6 +52,9 @@ bench-gpu: $(VENV)/bench.stamp  ## lanes and the fused kernel on a GPU, checked 
 
 recovery: $(VENV)/run.stamp  ## whether the intervals of fits hold the truth: 17 data sets with a known one
 	$(BIN)/python benchmarks/recovery.py
+
+calibration: $(VENV)/run.stamp  ## simulation-based calibration of the sampler, and whether it finds faults
+	$(BIN)/python benchmarks/calibration.py
 
 docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs anew
 	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py
@@ -77,6 +83,7 @@ $(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/bench.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet -c constraints.txt -e ".[benchmark]"
 	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-lsoda]" || echo "numbalsoda is left out: no Fortran compiler"
+	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-stan]" || echo "Stan is left out: PyStan cannot be installed"
 	-$(PIP) install --quiet -c constraints.txt -e ".[benchmark-amici]" || echo "AMICI is left out: no compiler for C++20"
 	touch $@
 

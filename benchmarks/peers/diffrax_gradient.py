@@ -54,24 +54,33 @@ def predictions(
     return predicted
 
 
-def prepare(posterior: Posterior, mode: Literal["reverse", "forward"]) -> Engine:
-    """Return the engine: reverse mode through checkpoints (diffrax's default), or one tangent a parameter."""
+def log_density(
+    posterior: Posterior, mode: Literal["reverse", "forward"]
+) -> Callable[[jax.Array, float, float], jax.Array]:
+    """Return (logarithms of the free numbers, rtol, atol) -> log posterior density."""
     predicted, data, nominal = predictions(posterior, mode), posterior.data, posterior.nominal
 
-    def log_density(theta: jax.Array, rtol: float, atol: float) -> jax.Array:
+    def of(theta: jax.Array, rtol: float, atol: float) -> jax.Array:
         z = (np.log(data) - jnp.log(predicted(theta, rtol, atol))) / NOISE_SD
         away = (theta - nominal) / PRIOR_SD
         normal = 0.5 * math.log(2 * math.pi)
         of_data = jnp.sum(-0.5 * z**2 - np.log(NOISE_SD * data) - normal)
         return of_data + jnp.sum(-0.5 * away**2 - math.log(PRIOR_SD) - normal)
 
+    return of
+
+
+def prepare(posterior: Posterior, mode: Literal["reverse", "forward"]) -> Engine:
+    """Return the engine: reverse mode through checkpoints (diffrax's default), or one tangent a parameter."""
+    density = log_density(posterior, mode)
+
     @jax.jit
     def one(theta: jax.Array, rtol: float, atol: float) -> tuple[jax.Array, jax.Array]:
         if mode == "reverse":
-            return jax.value_and_grad(log_density)(theta, rtol, atol)
+            return jax.value_and_grad(density)(theta, rtol, atol)
 
         def along(direction: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return jax.jvp(lambda x: log_density(x, rtol, atol), (theta,), (direction,))
+            return jax.jvp(lambda x: density(x, rtol, atol), (theta,), (direction,))
 
         return jax.vmap(along, out_axes=(None, 0))(jnp.eye(len(theta)))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -57,6 +57,15 @@ class Chains:
     seed: int
     target_acceptance: float
     max_depth: int
+
+    def of(self, at: Whitening, seed: int) -> Chains:
+        """Return chains of other data, or about other coordinates, with the programs that are compiled here.
+
+        The rows must be those of the same problem but for their values, limits and censoring.
+        """
+        made = replace(self, at=at, seed=seed)
+        made.__dict__.update({name: getattr(self, name) for name in ("_begin", "_advance")})
+        return made
 
     @cached_property
     def _kernel(self) -> tuple[Any, Any]:
