@@ -109,6 +109,7 @@ def test_row_98_no_place_to_begin_is_told_with_values_and_observable(tmp_path) -
         sample(SharedTarget(Objective(problem)), QUICK)
 
 
+@pytest.mark.slow
 def test_a_number_of_the_noise_is_sampled_between_its_bounds(tmp_path) -> None:
     problem = rise_problem(
         tmp_path,
