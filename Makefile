@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-scaling bench-fits bench-gpu recovery calibration docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-scaling bench-fits bench-gpu recovery calibration population-recovery docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -55,6 +55,9 @@ recovery: $(VENV)/run.stamp  ## whether the intervals of fits hold the truth: 17
 
 calibration: $(VENV)/run.stamp  ## simulation-based calibration of the sampler, and whether it finds faults
 	$(BIN)/python benchmarks/calibration.py
+
+population-recovery: $(VENV)/run.stamp  ## whether credible intervals of populations hold the truth: 13 data sets
+	$(BIN)/python benchmarks/population_recovery.py
 
 docs: $(VENV)/test.stamp  ## make the outputs and pictures shown in the docs anew
 	EXSIM_UPDATE_DOCS=1 $(BIN)/python -m pytest -q -m "" tests/test_docs.py

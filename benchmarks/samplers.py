@@ -1,15 +1,16 @@
 """Effective draws per second from one posterior by several samplers, in one run.
 
     make bench-samplers
-    python benchmarks/samplers.py [--draws 500] [--warmup 500] [--peer-draws 100] [--peer-warmup 200]
+    python benchmarks/samplers.py [--draws 500] [--warmup 500] [--peer-draws 50] [--peer-warmup 100]
 
 The ten-state posterior of the speed suite with 15 free numbers, solves at rtol 1e-6. Wall time on this
 machine. First mean and sd of each number are shown to agree between the samplers within Monte Carlo error;
-exit code 1 where they do not. What counts is the smallest bulk effective sample size of the 15 numbers over
-the seconds of the kept draws; also over those of the warm-up with them, and over all seconds. The begin is
-compiling, and with exsim a thousand solves at draws of the prior and a search. numpyro runs over diffrax in
-a process of its own under XLA as it comes: exsim's options end the process over it. Stan's chains run beside
-each other, a process each; so do exsim's groups of four chains, a thread each.
+exit code 1 where they do not. What counts is the smallest bulk effective sample size of the 15
+numbers over the seconds of the kept draws; also over those of the warm-up with them. The begin is compiling,
+and with exsim a thousand solves at draws of the prior and a search; steps are those of the leapfrog for a
+kept draw. numpyro runs over diffrax in a process of its own under XLA as it comes: exsim's options end the
+process over it. Stan's chains run beside each other, a process each; so do exsim's groups of four chains, a
+thread each.
 """
 
 from __future__ import annotations
@@ -79,9 +80,9 @@ def samplers(posterior: Posterior) -> dict[str, Callable[[], Sampler]]:
         "exsim, 1 chain": lambda: exsim_sampler(posterior, 1),
         "numpyro, 1 chain, diffrax forward": lambda: Apart(numpyro("forward", 1)),
         "numpyro, 1 chain, diffrax reverse": lambda: Apart(numpyro("reverse", 1)),
+        f"{STAN}, 2 chains beside each other": lambda: Apart(partial(stan_ten_state.prepare, posterior, 2)),
         "numpyro, 4 chains by vmap, forward": lambda: Apart(numpyro("forward", 4)),
         "numpyro, 4 chains by vmap, reverse": lambda: Apart(numpyro("reverse", 4)),
-        f"{STAN}, 2 chains beside each other": lambda: Apart(partial(stan_ten_state.prepare, posterior, 2)),
     }
 
 
@@ -96,25 +97,22 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def print_table(found: dict[str, Drawn]) -> None:
-    """Print what each sampler needed, and what exsim's eight chains make of each second beside it."""
-    print("\nsmallest bulk ESS of 15 numbers by wall time; leapfrog steps by kept draw")
+def print_row(name: str, drawn: Drawn, ours: Drawn) -> None:
+    """Print what a sampler needed, and what exsim's eight chains make of each second beside it."""
+    chains, draws, _ = drawn.draws.shape
+    least, first = drawn.least_ess, ours.least_ess
+    kept, warmed = drawn.draws_s, drawn.draws_s + drawn.warmup_s
     print(
-        f"{'':36}{'draws':>10}{'leapfrogs':>10}{'begin s':>9}{'warm-up s':>10}{'draws s':>9}{'ESS':>7}"
-        f"{'ESS/s':>9}{'with warm-up':>13}{'with all':>9}{'exsim x':>9}{'':>3}{'with warm-up':>12}"
+        f"{name:36}{f'{chains} x {draws}':>9}{drawn.leapfrogs / (chains * draws):9.1f}"
+        f"{drawn.begin_s:9.1f}{drawn.warmup_s:10.2f}{drawn.draws_s:9.2f}{least:7.0f}{least / kept:10.3g}"
+        f"{first / ours.draws_s * kept / least:9.1f}{least / warmed:12.3g}"
+        f"{first / (ours.draws_s + ours.warmup_s) * warmed / least:9.1f}",
+        flush=True,
     )
-    ours = found[FIRST]
-    first = ours.least_ess / ours.draws_s, ours.least_ess / (ours.draws_s + ours.warmup_s)
-    for name, drawn in found.items():
-        chains, draws, _ = drawn.draws.shape
-        least = drawn.least_ess
-        spent = drawn.draws_s, drawn.draws_s + drawn.warmup_s
-        print(
-            f"{name:36}{f'{chains} x {draws}':>10}{drawn.leapfrogs / (chains * draws):10.1f}"
-            f"{drawn.begin_s:9.1f}{drawn.warmup_s:10.2f}{drawn.draws_s:9.2f}{least:7.0f}"
-            f"{least / spent[0]:9.3g}{least / spent[1]:13.3g}{least / (spent[1] + drawn.begin_s):9.3g}"
-            f"{first[0] * spent[0] / least:9.1f}{'':3}{first[1] * spent[1] / least:12.1f}"
-        )
+
+
+def print_ratios(found: dict[str, Drawn]) -> None:
+    """Print exsim's rate over that of the best row of each peer."""
     rates = {name: drawn.least_ess / drawn.draws_s for name, drawn in found.items()}
     for peer, wanted in WANTED.items():
         best = max((rate for name, rate in rates.items() if name.startswith(peer)), default=None)
@@ -141,27 +139,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, count in (("draws", 500), ("warmup", 500), ("peer-draws", 100), ("peer-warmup", 200)):
+    for name, count in (("draws", 500), ("warmup", 500), ("peer-draws", 50), ("peer-warmup", 100)):
         parser.add_argument(f"--{name}", type=int, default=count)
     asked = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     posterior = posteriors.ten_state_posterior()
     print(f"{versions()}; load {os.getloadavg()[0]:.1f}")
-    found = {}
+    print(
+        f"\n{'':36}{'draws':>9}{'steps':>9}{'begin s':>9}{'warm-up s':>10}{'draws s':>9}{'ESS':>7}"
+        f"{'ESS/s':>10}{'exsim x':>9}{'and warm-up':>12}{'exsim x':>9}"
+    )
+    found: dict[str, Drawn] = {}
     for name, make in samplers(posterior).items():
-        begun = time.perf_counter()
-        counts = (
-            (asked.warmup, asked.draws) if name.startswith("exsim") else (asked.peer_warmup, asked.peer_draws)
-        )
+        counts = asked.peer_warmup, asked.peer_draws
+        if name.startswith("exsim"):
+            counts = asked.warmup, asked.draws
         try:
             found[name] = make()(*counts)
         except ImportError as missing:
             print(f"{name:36} not installed ({missing.name})", flush=True)
             continue
-        print(f"{name:36} done in {time.perf_counter() - begun:.0f} s", flush=True)
-    same = agree(found)
-    print_table(found)
-    if not same:
+        print_row(name, found[name], found[FIRST])
+    print_ratios(found)
+    if not agree(found):
         sys.exit(1)
 
 

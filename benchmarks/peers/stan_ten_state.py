@@ -108,12 +108,11 @@ def prepare(posterior: Posterior, chains: int) -> Sampler:
     import stan
 
     begun = time.perf_counter()
-    model = stan.build(PROGRAM, data=data_of(posterior), random_seed=1)
+    # Of the same seed PyStan would keep the draws, and give those of an earlier run.
+    model = stan.build(PROGRAM, data=data_of(posterior), random_seed=time.time_ns() % 2**31)
     built_s = time.perf_counter() - begun
 
     def sample(warmup: int, draws: int) -> Drawn:
-        # A fit that was made before, by this or another process, would come from a cache.
-        model.random_seed = time.time_ns() % 2**31
         found = model.sample(num_chains=chains, num_warmup=warmup, num_samples=draws)
         z = found["z"].reshape(len(posterior.names), draws, chains).transpose(2, 1, 0)
         spent = np.array([_seconds(output) for output in found.stan_outputs])

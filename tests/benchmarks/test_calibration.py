@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-MODULES = ("calibration", "small_problems")
+MODULES = ("calibration", "population_recovery", "small_problems")
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +85,18 @@ def test_the_density_that_is_sampled_is_that_of_the_closed_form(calibration):
             np.testing.assert_allclose(found, closed, rtol=0, atol=1e-3)
         else:
             assert (density[:, data.below] == 0.0).all()
+
+
+def test_a_population_has_eight_numbers_and_its_data_lie_about_the_curves():
+    study = importlib.import_module("population_recovery")
+    replicate = study.make_replicate(5, np.random.default_rng(0))
+    target = study.target_of(replicate)
+    names = [item.name for item in target.numbers[: len(study.NAMES)]]
+    assert names == [
+        "sd",
+        *study.EFFECTS,
+        *(f"sd_between[{name}]" for name in study.EFFECTS),
+        "effect[mass on ke]",
+    ]
+    assert replicate.value.shape == (5, len(study.TIMES_H))
+    assert len(replicate.truth) == len(study.NAMES) == 8
