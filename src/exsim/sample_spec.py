@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from .fields import FrozenTable, ParameterValue, Text, complain, shown
 from .free_names import FreeName, free_path
@@ -136,6 +144,9 @@ class ClassSpec(FrozenTable):
 
 class PopulationSpec(FrozenTable):
     """How people differ."""
+
+    # `class` cannot be the name of an attribute, and `classes` is no key of a config.
+    model_config = ConfigDict(validate_by_name=False, validate_by_alias=True)
 
     correlated: bool | None = Field(
         None, description="what a person has of several effects goes together; true with two effects or more"

@@ -13,6 +13,7 @@ from exsim.fitting import Evaluator, Objective
 from exsim.marginals import Marginal
 from exsim.outputs.sample_text import sample_text
 from exsim.sampling import PopulationTarget, SharedTarget, sample
+from exsim.sampling.climbing import climb
 from exsim.sampling.density import theta_of
 
 from ..fitting.fit_models import TIMES_H, config, free, read_model, rise_problem, target
@@ -147,19 +148,16 @@ def test_a_posterior_of_which_a_third_of_the_prior_cannot_be_solved_is_sampled(t
 def test_people_are_told_by_values_where_data_are_rich_and_by_scores_where_they_are_thin(tmp_path) -> None:
     search = SearchSettings(starts=2)
     thin = eight_schools(tmp_path)
-    assert not thin.suits_values(Evaluator(thin.objective), search)
+    assert not thin.begin(Evaluator(thin.objective), search)[0].centred
     rich = wang(tmp_path, "additive")
     rows = rich.whole.problem.rows
     # As certain as if every value had been measured a hundred times.
     sure = replace(rich.whole.problem.observables[0], scale=Noisy(0.03))
     problem = replace(rich.whole.problem, observables=(sure,), rows=rows)
     rich = PopulationTarget(Objective(problem), rich.population)
-    evaluate = Evaluator(rich.objective)
-    assert rich.suits_values(evaluate, search)
-    # The same density in both coordinates, but for the Jacobian.
-    center, root = rich.in_values(True).begin(evaluate, search)
-    scored, scored_root = rich.begin(evaluate, search)
-    np.testing.assert_allclose(
-        theta_of(rich.in_values(True), center[None]), theta_of(rich, scored[None]), rtol=1e-6
-    )
-    assert root.shape == scored_root.shape
+    found, center, root = rich.begin(Evaluator(rich.objective), search)
+    assert found.centred
+    # They are those of the highest density in scores.
+    scored, _ = climb(rich, Evaluator(rich.objective), rich._starts(search), search.iterations)
+    np.testing.assert_allclose(theta_of(found, center[None]), theta_of(rich, scored[None]), rtol=1e-6)
+    assert root.shape == (len(center), len(center))

@@ -8,7 +8,7 @@ expected Fisher information: Schervish, Theory of Statistics (1995), section 2.3
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -25,17 +25,7 @@ from ..priors import log_prior_theta, prior_information
 from ..scales import Scales
 from .bundling import Plan
 
-_QUANTITIES: tuple[Quantity, ...] = (
-    "level",
-    "fold",
-    "log2",
-    "peak_fold",
-    "peak_level",
-    "time_of_peak",
-    "ratio",
-    "unchanged",
-    "share_removed",
-)
+_QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 
 
 class Rows(eqx.Module):

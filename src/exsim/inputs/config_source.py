@@ -115,7 +115,7 @@ def _hint_for_name(name: str) -> str:
 
     if name in shipped_models():
         return f'"{name}" is a model: name a config with model = "{name}" in it, or see exsim models {name}'
-    known = sorted(Path(item).stem for item in shipped_configs())
+    known = sorted({Path(item).stem for item in shipped_configs()})
     match = nearest(name, known) or nearest(name, shipped_models())
     guess = f'Did you mean "{match}"?  ' if match else ""
     return f"{guess}(shipped: {', '.join(known)}; or give a path)"

@@ -49,14 +49,18 @@ class Target(Protocol):
     def draw_prior(self, count: int, rng: np.random.Generator) -> HostVectors:
         """Return coordinates drawn from the prior."""
 
-    def suits_values(self, evaluate: Evaluator, settings: SearchSettings) -> bool:
-        """Return whether people's values suit the data better as coordinates than their scores."""
-
     def in_values(self, centred: bool) -> Target:
         """Return the same with people's values as coordinates, or with their scores."""
 
-    def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
-        """Return where chains begin, (coordinate,), and a root of the covariance there."""
+    @property
+    def centred(self) -> bool:
+        """Whether people's values are coordinates."""
+
+    def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[Target, np.ndarray, np.ndarray]:
+        """Return the same in coordinates that suit the data, where chains begin, and a root there.
+
+        Shapes (coordinate,) and (coordinate, coordinate): root root' is about the covariance.
+        """
 
 
 def theta_of(target: Target, u: HostVectors) -> Float[np.ndarray, "vector parameter"]:

@@ -298,34 +298,37 @@ class PopulationTarget:
         with jax.enable_x64(True):
             return np.asarray(_people_in_values(replace(self, centred=False), u))
 
-    def suits_values(self, evaluate: Evaluator, settings: SearchSettings) -> bool:
-        """Return whether people's values suit the data better as coordinates than their scores: where rich.
+    def in_values(self, centred: bool) -> PopulationTarget:
+        """Return the same with people's values as coordinates, or with their scores."""
+        return replace(self, centred=centred)
 
-        Rich they are where the data tell of most people's own number more than the population does, in every
-        effect. Raises InferenceError where no start has a density.
+    def begin(
+        self, evaluate: Evaluator, settings: SearchSettings
+    ) -> tuple[PopulationTarget, np.ndarray, np.ndarray]:
+        """Return the same in coordinates that suit the data, where chains begin in them, and a root there.
+
+        Chains begin at the highest density found from typical people; shapes (coordinate,) and (coordinate,
+        coordinate). People's values are the coordinates where the data tell of most people more than the
+        population does, in every effect. Raises InferenceError where no start has a density.
         """
+        # In scores: of the values themselves the density is highest where all people are the same.
         scored = replace(self, centred=False)
-        center, _ = scored.begin(evaluate, settings)
+        center, root = climb(scored, evaluate, scored._starts(settings), settings.iterations)
         at = evaluate(theta_of(scored, center[None]))
         # By the prior spread of people: that of the highest density is too wide where data are thin.
         told = [
             float(np.median(at.curvature[0, item.places, item.places])) * item.between.scale**2
             for item in self.population.effects
         ]
-        return min(told) > _RICH
+        if min(told) <= _RICH:
+            return scored, center, root
+        with jax.enable_x64(True):
+            values, slopes = _in_values(scored, center)
+            return replace(self, centred=True), np.asarray(values), np.asarray(slopes) @ root
 
-    def in_values(self, centred: bool) -> PopulationTarget:
-        """Return the same with people's values as coordinates, or with their scores."""
-        return replace(self, centred=centred)
-
-    def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
-        """Return where chains begin, the highest density found from typical people, and a root there.
-
-        Shapes (coordinate,) and (coordinate, coordinate). Raises InferenceError where no start has a density.
-        """
-        # In scores: of the values themselves the density is highest where all people are the same.
-        scored = replace(self, centred=False)
-        starts = scored.draw_prior(settings.starts, np.random.default_rng(settings.seed))
+    def _starts(self, settings: SearchSettings) -> HostVectors:
+        # Typical people: at the nominal values first, then at draws from the prior.
+        starts = self.draw_prior(settings.starts, np.random.default_rng(settings.seed))
         scales, _, space = self._typical
         effects, free = self.population.effects, self.whole.problem.free
         nominal = np.array([free[int(item.places[0])].nominal for item in effects])
@@ -349,12 +352,7 @@ class PopulationTarget:
             if name in typical_people:
                 starts[1:, begin : begin + size] = typical_people[name]
             begin += size
-        center, root = climb(scored, evaluate, starts, settings.iterations)
-        if not self.centred:
-            return center, root
-        with jax.enable_x64(True):
-            values, slopes = _in_values(scored, center)
-            return np.asarray(values), np.asarray(slopes) @ root
+        return starts
 
     def _theta_of(self, places: np.ndarray, values: np.ndarray) -> np.ndarray:
         whole = np.array([item.nominal for item in self.whole.problem.free])

@@ -106,9 +106,8 @@ class _Sampling:
         settings, rng = self.settings, np.random.default_rng(self.settings.seed)
         self.report("search", 0, settings.search.starts, "")
         evaluate = Evaluator(self.target.objective)
-        centred = self.target.suits_values(evaluate, settings.search)
-        target = self.target = self.target.in_values(centred)
-        center, root = target.begin(evaluate, settings.search)
+        target, center, root = self.target.begin(evaluate, settings.search)
+        self.target = target
         searched = evaluate.effort()
         self.report("stress", 0, settings.stress, "")
         begun = time.monotonic()
@@ -116,7 +115,7 @@ class _Sampling:
         stressed = target.objective.expand(theta_of(target, prior))
         stress_s = time.monotonic() - begun
         return {
-            "centred": np.array(centred),
+            "centred": np.array(target.centred),
             "prior": prior,
             "stress_status": stressed.status,
             "stress_value": stressed.value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -26,6 +27,8 @@ class SharedTarget:
     """The posterior of the free numbers of an objective."""
 
     objective: Objective
+    #: There are no people.
+    centred: ClassVar[bool] = False
 
     @cached_property
     def space(self) -> Space:
@@ -60,16 +63,14 @@ class SharedTarget:
         with jax.enable_x64(True):
             return self.objective.values(theta)[0]
 
-    def suits_values(self, evaluate: Evaluator, settings: SearchSettings) -> bool:
-        """Return False: there are no people."""
-        return False
-
     def in_values(self, centred: bool) -> SharedTarget:
         """Return the same: there are no people."""
         return self
 
-    def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
-        """Return where chains begin, the highest density that a search finds, and a root of the covariance.
+    def begin(
+        self, evaluate: Evaluator, settings: SearchSettings
+    ) -> tuple[SharedTarget, np.ndarray, np.ndarray]:
+        """Return the same, where chains begin, the highest density that a search finds, and a root there.
 
         Shapes (coordinate,) and (coordinate, coordinate). Raises InferenceError where no start has a density.
         """
@@ -85,4 +86,4 @@ class SharedTarget:
 
             slope = np.asarray(jax.jacfwd(place)(jnp.asarray(center)))
             bend = np.asarray(jax.hessian(jacobian)(jnp.asarray(center)))
-        return center, root_of(slope.T @ best.at.curvature[0] @ slope - bend)
+        return self, center, root_of(slope.T @ best.at.curvature[0] @ slope - bend)
