@@ -15,7 +15,7 @@ PUBLISHED = {"proportional": (39.458, 39.3548), "additive": (-2.059, -1.9896), "
 
 
 def _at(density: MarginalDensity, ke: float, omega: float) -> np.ndarray:
-    scales, _, space = density.target._typical
+    scales, _, space = density.target.typical
     return np.append(space.coordinates(scales.theta(np.array([ke]))[None], 1e-9)[0], np.log(omega))
 
 

@@ -80,7 +80,7 @@ def _set(goal: PopulationTarget, u: np.ndarray, **parts: object) -> np.ndarray:
 
 
 def test_new_people_are_spread_as_the_population_is_and_keep_no_value_of_the_old(tmp_path) -> None:
-    goal = replace(_two_effects(tmp_path), centred=True)
+    goal = _two_effects(tmp_path).centred_by(np.full((4, 2), 0.7))
     rng = np.random.default_rng(1)
     u = np.repeat(goal.draw_prior(1, rng), 4000, axis=0)
     _set(goal, u, between=np.log([TAU, 0.3]), coefficients=0.5)
@@ -132,7 +132,7 @@ def _schools(folder, draws: int, told: float, classes: tuple[ResponseClass, ...]
     u = goal.draw_prior(draws, rng)
     mean = np.sqrt(told) * (scores := np.linspace(-1.5, 1.5, 8)) / scores.std(ddof=1)
     own = mean + np.sqrt(1 - told) * rng.standard_normal((draws, 8))
-    space = goal._typical[2]
+    space = goal.typical[2]
     typical = space.coordinates(np.array([[MU]]), 1e-9)
     return goal, _set(goal, u, typical=typical, between=np.log(TAU), people=own), mean
 

@@ -10,11 +10,12 @@ import pytest
 from exsim.errors import InferenceError
 from exsim.fit_problem import Noisy, PlacedTarget, SampleSettings, SearchSettings
 from exsim.fitting import Evaluator, Objective
+from exsim.jax_setup import jax, jnp
 from exsim.marginals import Marginal
 from exsim.outputs.sample_text import sample_text
 from exsim.sampling import PopulationTarget, SharedTarget, sample
-from exsim.sampling.climbing import climb
 from exsim.sampling.density import theta_of
+from exsim.sampling.starting import begin
 
 from ..fitting.fit_models import TIMES_H, config, free, read_model, rise_problem, target
 from .populations import eight_schools, wang
@@ -148,16 +149,29 @@ def test_a_posterior_of_which_a_third_of_the_prior_cannot_be_solved_is_sampled(t
 def test_people_are_told_by_values_where_data_are_rich_and_by_scores_where_they_are_thin(tmp_path) -> None:
     search = SearchSettings(starts=2)
     thin = eight_schools(tmp_path)
-    assert not thin.begin(Evaluator(thin.objective), search)[0].centred
+    known = begin(thin, Evaluator(thin.objective), search).target.centring
+    assert (known < 0.3).all()
     rich = wang(tmp_path, "additive")
-    rows = rich.whole.problem.rows
-    # As certain as if every value had been measured a hundred times.
-    sure = replace(rich.whole.problem.observables[0], scale=Noisy(0.03))
-    problem = replace(rich.whole.problem, observables=(sure,), rows=rows)
+    problem = rich.whole.problem
+    # Nine people are measured well, and the last next to not at all.
+    own = replace(problem.observables[0], scale=None)
+    rows = replace(problem.rows, scale=np.repeat([*[0.03] * 9, 1e3], 2))
+    problem = replace(problem, observables=(own,), rows=rows)
     rich = PopulationTarget(Objective(problem), rich.population)
-    found, center, root = rich.begin(Evaluator(rich.objective), search)
-    assert found.centred
-    # They are those of the highest density in scores.
-    scored, _ = climb(rich, Evaluator(rich.objective), rich._starts(search), search.iterations)
-    np.testing.assert_allclose(theta_of(found, center[None]), theta_of(rich, scored[None]), rtol=1e-6)
+    target, center, root = begin(rich, Evaluator(rich.objective), search)
+    assert (target.centring[:9] > 0.9).all()
+    assert target.centring[9] == pytest.approx(0.0, abs=1e-6)
     assert root.shape == (len(center), len(center))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_population_has_one_density_in_all_coordinates_of_people(tmp_path, share: float) -> None:
+    scored = wang(tmp_path, "additive").centred_by(np.zeros((10, 1)))
+    other = scored.centred_by(np.full((10, 1), share))
+    u = scored.draw_prior(3, np.random.default_rng(1))
+    x = other.from_scores(u)
+    np.testing.assert_allclose(theta_of(other, x), theta_of(scored, u), rtol=1e-12)
+    with jax.enable_x64(True):
+        here, there = (np.asarray(goal.place(jnp.asarray(at))[1]) for goal, at in ((scored, u), (other, x)))
+    # dx = sd^share dz for each of ten people.
+    np.testing.assert_allclose(there, here - 10 * share * u[:, 1], rtol=1e-10)

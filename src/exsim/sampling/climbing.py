@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from ..errors import InferenceError
 from ..fitting import Evaluator, Expanded, why_none
-from ..fitting.searching import Box, begin, gauss_newton
+from ..fitting.searching import Box, Evaluate, Search, begin, gauss_newton
 from ..jax_setup import jax, jnp
 from .density import HostVectors, Target, Vectors, theta_of
 
@@ -22,22 +22,20 @@ _LONGEST = 2.0
 
 def climb(
     target: Target, evaluate: Evaluator, starts: HostVectors, steps: int
-) -> tuple[Float[np.ndarray, "coordinate"], Float[np.ndarray, "coordinate coordinate"]]:
-    """Return where the best of these starts ends, and a root of the covariance there.
-
-    Raises InferenceError where no start has a density.
-    """
-    at = partial(expand_in_coordinates, target, evaluate)
-    begun = begin(at, starts)
-    if not np.isfinite(begun.at.value).any():
+) -> Float[np.ndarray, "coordinate"]:
+    """Return where the best of these starts ends. Raises InferenceError where no start has a density."""
+    found = climb_from(partial(expand_in_coordinates, target, evaluate), starts, steps)
+    if not np.isfinite(found.at.value).any():
         theta = theta_of(target, starts[:1])[0]
         raise InferenceError(f"no start has a log density\n  {why_none(target.objective, theta)}")
+    return found.vectors[int(np.argmax(found.at.value))]
+
+
+def climb_from(at: Evaluate, starts: HostVectors, steps: int) -> Search:
+    """Return where starts end in coordinates without bounds."""
     size = starts.shape[1]
-    found = gauss_newton(
-        at, begun, Box(np.full(size, -np.inf), np.full(size, np.inf), np.full(size, _LONGEST)), steps
-    )
-    best = int(np.argmax(found.at.value))
-    return found.vectors[best], root_of(found.at.curvature[best])
+    box = Box(np.full(size, -np.inf), np.full(size, np.inf), np.full(size, _LONGEST))
+    return gauss_newton(at, begin(at, starts), box, steps)
 
 
 def root_of(information: Float[np.ndarray, "coordinate coordinate"]) -> np.ndarray:

@@ -15,8 +15,7 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
-from ..fit_problem import SearchSettings
-from ..fitting import Evaluator, Objective
+from ..fitting import Objective
 from ..fitting.likelihood import Rows
 from ..jax_setup import jax, jnp
 from ..sample_result import SampledNumber
@@ -37,6 +36,10 @@ class Target(Protocol):
     def numbers(self) -> tuple[SampledNumber, ...]:
         """What is reported."""
 
+    @property
+    def centring(self) -> Float[np.ndarray, "subject effect"] | None:
+        """What stands for people, where there are people with numbers of their own."""
+
     def within(self, max_steps: int) -> Target:
         """Return the same with so many steps for each solve at most."""
 
@@ -48,19 +51,6 @@ class Target(Protocol):
 
     def draw_prior(self, count: int, rng: np.random.Generator) -> HostVectors:
         """Return coordinates drawn from the prior."""
-
-    def in_values(self, centred: bool) -> Target:
-        """Return the same with people's values as coordinates, or with their scores."""
-
-    @property
-    def centred(self) -> bool:
-        """Whether people's values are coordinates."""
-
-    def begin(self, evaluate: Evaluator, settings: SearchSettings) -> tuple[Target, np.ndarray, np.ndarray]:
-        """Return the same in coordinates that suit the data, where chains begin, and a root there.
-
-        Shapes (coordinate,) and (coordinate, coordinate): root root' is about the covariance.
-        """
 
 
 def theta_of(target: Target, u: HostVectors) -> Float[np.ndarray, "vector parameter"]:

@@ -9,23 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ..fit_problem import FreeNumber, SearchSettings
-from ..fitting import Evaluator, Objective
+from ..fit_problem import FreeNumber
+from ..fitting import Objective
 from ..jax_setup import jax, jnp
 from ..population import Population, Spread
 from ..priors import draw_priors, log_prior_theta, support
 from ..sample_result import SampledNumber
 from ..scales import Scales
-from .climbing import climb
-from .density import HostVectors, Vectors, theta_of
+from .density import HostVectors, Vectors
 from .space import Space
 
 #: Concentration of the prior of correlations: weakly towards none.
 _LKJ = 2.0
-#: So far from a bound, as a share of the width, a search begins; and so much of the prior spread of people.
-_MARGIN, _START = 0.02, 0.5
-#: Where the data tell so many times what the population tells of a person, they are rich.
-_RICH = 4.0
 
 
 class Parts(NamedTuple):
@@ -38,7 +33,7 @@ class Parts(NamedTuple):
     #: Cholesky factor of the correlations of the effects, (vector, effect, effect).
     factor: Array
     coefficients: Array
-    #: Scores of people and of occasions: standard normal, or values of their own where centred.
+    #: What stands for people, between scores and values of their own, and standard scores of occasions.
     people: Array
     occasions: Array
     log_prior: Array
@@ -48,13 +43,24 @@ class Parts(NamedTuple):
 class PopulationTarget:
     """The posterior of an objective in which people have own numbers, and of how these are spread.
 
-    `centred` says whether a person's values are the coordinates (where data are rich) or their standard
-    scores are: Papaspiliopoulos, Roberts & Skoeld (2007), doi:10.1214/088342307000000014.
+    A person's coordinate x of an effect lies between the standard score (`centring` 0), which suits data that
+    tell little, and the value on the estimation scale (1), which suits data that tell much:
+
+        value = mean + sd z,    x = c mean + sd^c z
+
+    with the mean and sd that the population and the person's other effects before this one lead to expect.
+    Papaspiliopoulos, Roberts & Skoeld (2007), doi:10.1214/088342307000000014; Gorinova, Moore & Hoffman
+    (2020), arXiv:1906.03028.
     """
 
     whole: Objective
     population: Population
-    centred: bool = False
+    #: Of each person in each effect; None stands for scores.
+    centring: Float[np.ndarray, "subject effect"] | None = None
+
+    def centred_by(self, centring: Float[np.ndarray, "subject effect"]) -> PopulationTarget:
+        """Return the same in other coordinates of people."""
+        return replace(self, centring=centring)
 
     @cached_property
     def objective(self) -> Objective:
@@ -92,13 +98,20 @@ class PopulationTarget:
             "occasions": sum(len(item.places) for item in occasions),
         }
 
+    @property
+    def people_from(self) -> int:
+        """How many coordinates the population has: people come behind."""
+        return sum(self.sizes.values()) - self.sizes["people"] - self.sizes["occasions"]
+
     @cached_property
-    def _shared_space(self) -> Space:
+    def shared_space(self) -> Space:
+        """Bounds of the shared numbers on their estimation scale."""
         low, high = support(self.whole.scales, self.whole.priors)
         return Space(low[self.shared], high[self.shared])
 
     @cached_property
-    def _typical(self) -> tuple[Scales, tuple[Any, ...], Space]:
+    def typical(self) -> tuple[Scales, tuple[Any, ...], Space]:
+        """Scales, priors and bounds of the typical values."""
         free = [self.whole.problem.free[int(item.places[0])] for item in self.population.effects]
         scales = Scales(
             tuple(item.name for item in self.population.effects),
@@ -124,9 +137,9 @@ class PopulationTarget:
         ends = np.cumsum([0, *self.sizes.values()])
         own = {name: u[:, a:b] for name, a, b in zip(self.sizes, ends[:-1], ends[1:], strict=True)}
         population, effects = self.population, len(self.population.effects)
-        shared, more = self._shared_space.numbers(own["shared"])
+        shared, more = self.shared_space.numbers(own["shared"])
         log_prior = jnp.sum(more, axis=1)
-        scales, priors, space = self._typical
+        scales, priors, space = self.typical
         typical, more = space.numbers(own["typical"])
         log_prior += jnp.sum(more, axis=1)
         log_prior += jax.vmap(lambda theta: log_prior_theta(theta, scales, priors))(typical)
@@ -168,17 +181,35 @@ class PopulationTarget:
 
     def people(self, parts: Parts) -> tuple[Array, Array]:
         """Return what people have on the estimation scale, (vector, subject, effect), and its log prior."""
-        expected = self.expected(parts)
-        root = parts.between[:, :, None] * parts.factor
-        if not self.centred:
-            own = expected + jnp.einsum("vek,vsk->vse", root, parts.people)
-            return own, -0.5 * jnp.sum(parts.people**2, axis=(1, 2))
-        scores = jax.vmap(lambda left, right: jax.scipy.linalg.solve_triangular(left, right.T, lower=True).T)(
-            root, parts.people - expected
-        )
-        spread = jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)), axis=1)
-        log_prior = -0.5 * jnp.sum(scores**2, axis=(1, 2)) - len(self.population.subjects) * spread
-        return parts.people, log_prior
+        own: list[Array] = []
+        scores: list[Array] = []
+        log_prior = jnp.zeros(len(parts.people))
+        for effect, c in enumerate(self._centring.T):
+            mean, sd = self._given(parts, scores, effect)
+            score = (parts.people[:, :, effect] - c * mean) / sd**c
+            log_prior -= jnp.sum(0.5 * score**2 + c * jnp.log(sd), axis=1)
+            own.append(mean + sd * score)
+            scores.append(score)
+        return jnp.stack(own, axis=2), log_prior
+
+    def from_scores(self, u: HostVectors) -> HostVectors:
+        """Return coordinates, given them with standard scores in the place of what stands for people."""
+        if self.centring is None:
+            return u
+        with jax.enable_x64(True):
+            return np.array(_from_scores(self, u))
+
+    @property
+    def _centring(self) -> np.ndarray:
+        shape = len(self.population.subjects), len(self.population.effects)
+        return np.zeros(shape) if self.centring is None else self.centring
+
+    def _given(self, parts: Parts, scores: list[Array], effect: int) -> tuple[Array, Array]:
+        # Mean, (vector, subject), and sd, (vector, 1), of an effect, given the scores of those before it.
+        root = parts.between[:, effect, None] * parts.factor[:, effect]
+        mean = self.expected(parts)[:, :, effect]
+        mean += sum(root[:, None, place] * score for place, score in enumerate(scores))
+        return mean, root[:, None, effect]
 
     def place(self, u: Vectors | HostVectors) -> tuple[Array, Array]:
         """Return theta, (vector, parameter), and the log prior of all but what is shared, with Jacobians."""
@@ -217,7 +248,7 @@ class PopulationTarget:
     def numbers(self) -> tuple[SampledNumber, ...]:
         """What has a posterior: shared and typical numbers, spreads, coefficients, correlations, people."""
         free, effects = self.whole.problem.free, self.population.effects
-        scales, _, _ = self._typical
+        scales, _, _ = self.typical
         found = [
             SampledNumber(
                 free[int(place)].name, free[int(place)].label, free[int(place)].unit, free[int(place)].scale
@@ -265,7 +296,7 @@ class PopulationTarget:
 
     def draw_prior(self, count: int, rng: np.random.Generator) -> HostVectors:
         """Return coordinates drawn from the prior."""
-        scales, priors, space = self._typical
+        scales, priors, space = self.typical
         whole = self.whole
         shared = Scales(
             *(
@@ -282,7 +313,7 @@ class PopulationTarget:
         ]
         sizes, sds = self.sizes, np.array([item.sd for item in self.population.covariates])
         columns = {
-            "shared": self._shared_space.coordinates(draw_priors(count, rng, shared, own), 1e-9),
+            "shared": self.shared_space.coordinates(draw_priors(count, rng, shared, own), 1e-9),
             "typical": space.coordinates(draw_priors(count, rng, scales, priors), 1e-9),
             "between": np.log(between).reshape(-1, count).T,
             "within": np.log(within).reshape(-1, count).T,
@@ -292,72 +323,7 @@ class PopulationTarget:
             "occasions": rng.standard_normal((count, sizes["occasions"])),
         }
         u = np.concatenate([columns[name] for name in sizes], axis=1)
-        if not self.centred:
-            return u
-        # What was drawn are scores: the same people in the coordinates of their values.
-        with jax.enable_x64(True):
-            return np.asarray(_people_in_values(replace(self, centred=False), u))
-
-    def in_values(self, centred: bool) -> PopulationTarget:
-        """Return the same with people's values as coordinates, or with their scores."""
-        return replace(self, centred=centred)
-
-    def begin(
-        self, evaluate: Evaluator, settings: SearchSettings
-    ) -> tuple[PopulationTarget, np.ndarray, np.ndarray]:
-        """Return the same in coordinates that suit the data, where chains begin in them, and a root there.
-
-        Chains begin at the highest density found from typical people; shapes (coordinate,) and (coordinate,
-        coordinate). People's values are the coordinates where the data tell of most people more than the
-        population does, in every effect. Raises InferenceError where no start has a density.
-        """
-        # In scores: of the values themselves the density is highest where all people are the same.
-        scored = replace(self, centred=False)
-        center, root = climb(scored, evaluate, scored._starts(settings), settings.iterations)
-        at = evaluate(theta_of(scored, center[None]))
-        # By the prior spread of people: that of the highest density is too wide where data are thin.
-        told = [
-            float(np.median(at.curvature[0, item.places, item.places])) * item.between.scale**2
-            for item in self.population.effects
-        ]
-        if min(told) <= _RICH:
-            return scored, center, root
-        with jax.enable_x64(True):
-            values, slopes = _in_values(scored, center)
-            return replace(self, centred=True), np.asarray(values), np.asarray(slopes) @ root
-
-    def _starts(self, settings: SearchSettings) -> HostVectors:
-        # Typical people: at the nominal values first, then at draws from the prior.
-        starts = self.draw_prior(settings.starts, np.random.default_rng(settings.seed))
-        scales, _, space = self._typical
-        effects, free = self.population.effects, self.whole.problem.free
-        nominal = np.array([free[int(item.places[0])].nominal for item in effects])
-        shared = np.array([free[int(place)].nominal for place in self.shared])
-        spreads = [item.within for item in effects if item.within is not None]
-        typical_people: dict[str, Any] = {
-            "between": np.log([_START * item.between.scale for item in effects]),
-            "within": np.log([_START * item.scale for item in spreads]),
-            "factor": 0.0,
-            "coefficients": 0.0,
-            "people": 0.0,
-            "occasions": 0.0,
-        }
-        first = typical_people | {
-            "shared": self._shared_space.coordinates(self._theta_of(self.shared, shared)[None], _MARGIN)[0],
-            "typical": space.coordinates(scales.theta(nominal)[None], _MARGIN)[0],
-        }
-        begin = 0
-        for name, size in self.sizes.items():
-            starts[0, begin : begin + size] = first[name]
-            if name in typical_people:
-                starts[1:, begin : begin + size] = typical_people[name]
-            begin += size
-        return starts
-
-    def _theta_of(self, places: np.ndarray, values: np.ndarray) -> np.ndarray:
-        whole = np.array([item.nominal for item in self.whole.problem.free])
-        whole[places] = values
-        return self.whole.scales.theta(whole)[places]
+        return self.from_scores(u)
 
     def _draw_factor(self, count: int, rng: np.random.Generator) -> np.ndarray:
         from numpyro.distributions import LKJCholesky
@@ -372,20 +338,16 @@ class PopulationTarget:
 
 
 @partial(jax.jit, static_argnums=0)
-def _people_in_values(scored: PopulationTarget, u: Vectors | HostVectors) -> Array:
-    # Coordinates with scores of people -> those with their values.
-    people = scored.people(scored.take_apart(u))[0].reshape(len(u), -1)
-    begin = sum(size for name, size in scored.sizes.items() if name not in ("people", "occasions"))
-    return jnp.asarray(u).at[:, begin : begin + people.shape[1]].set(people)
-
-
-@partial(jax.jit, static_argnums=0)
-def _in_values(scored: PopulationTarget, u: Array | np.ndarray) -> tuple[Array, Array]:
-    # One vector, and its derivatives.
-    def one(u: Array) -> Array:
-        return _people_in_values(scored, u[None])[0]
-
-    return one(u), jax.jacfwd(one)(u)
+def _from_scores(target: PopulationTarget, u: Vectors | HostVectors) -> Array:
+    parts, x = target.take_apart(u), []
+    scores: list[Array] = []
+    for effect, c in enumerate(target._centring.T):
+        mean, sd = target._given(parts, scores, effect)
+        scores.append(parts.people[:, :, effect])
+        x.append(c * mean + sd**c * scores[-1])
+    begin = target.people_from
+    end = begin + target.sizes["people"]
+    return jnp.asarray(u).at[:, begin:end].set(jnp.stack(x, axis=2).reshape(len(u), -1))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -394,7 +356,7 @@ def _values(target: PopulationTarget, u: Vectors | HostVectors) -> Array:
     effects, correlated = target.population.effects, target.population.correlated
     parts, (theta, _) = target.take_apart(u), target.place(u)
     x = jax.vmap(target.objective.scales.values)(theta)
-    scales, _, _ = target._typical
+    scales, _, _ = target.typical
     correlations = jnp.einsum("vik,vjk->vij", parts.factor, parts.factor)
     rows, columns = np.tril_indices(len(effects) if correlated else 0, -1)
     return jnp.concatenate(

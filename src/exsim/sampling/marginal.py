@@ -56,8 +56,7 @@ class MarginalDensity:
     @cached_property
     def size(self) -> int:
         """How many coordinates the population has."""
-        people = self.target.sizes["people"] + self.target.sizes["occasions"]
-        return sum(self.target.sizes.values()) - people
+        return self.target.people_from
 
     def __call__(self, psi: Psi) -> Expanded:
         """Return the marginal log density about vectors of the population, priors in it.
@@ -95,6 +94,13 @@ class MarginalDensity:
             u[:, self.size :] += np.linalg.solve(own, gradient)[:, :, 0]
             at = self._expand(u)
         return Conditional(u, at, self._log_det(at))
+
+    def known_share(self, found: Conditional) -> Float[np.ndarray, "vector subject effect"]:
+        """Return the share of the prior variance of each score of a person that the data take away."""
+        left = np.linalg.inv(found.at.curvature[:, self.size :, self.size :])
+        people = self.target.sizes["people"]
+        share = 1 - np.diagonal(left, axis1=1, axis2=2)[:, :people]
+        return np.clip(share, 0.0, 1.0).reshape(len(share), len(self.target.population.subjects), -1)
 
     def _expand(self, u: np.ndarray) -> Expanded:
         return expand_in_coordinates(self.target, self.evaluate, u)

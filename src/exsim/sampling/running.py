@@ -24,6 +24,7 @@ from .density import Target, Whitening, theta_of
 from .hierarchy import PopulationTarget
 from .people import find_people
 from .predictive import data_of
+from .starting import begin
 
 #: A call makes draws for about so long: what a kill loses, and what Ctrl-C waits for.
 _CALL_S = 2.0
@@ -66,7 +67,8 @@ class _Sampling:
         if begun is None:
             begun = self._begin()
             self._keep(begun)
-        self.target = self.target.in_values(bool(begun["centred"]))
+        if isinstance(self.target, PopulationTarget):
+            self.target = self.target.centred_by(begun["centring"])
         settings = self.settings
         steps = min(int(begun["steps"]), self.target.objective.problem.max_steps)
         chains = Chains(
@@ -106,8 +108,8 @@ class _Sampling:
         settings, rng = self.settings, np.random.default_rng(self.settings.seed)
         self.report("search", 0, settings.search.starts, "")
         evaluate = Evaluator(self.target.objective)
-        target, center, root = self.target.begin(evaluate, settings.search)
-        self.target = target
+        self.target, center, root = begin(self.target, evaluate, settings.search)
+        target = self.target
         searched = evaluate.effort()
         self.report("stress", 0, settings.stress, "")
         begun = time.monotonic()
@@ -115,7 +117,7 @@ class _Sampling:
         stressed = target.objective.expand(theta_of(target, prior))
         stress_s = time.monotonic() - begun
         return {
-            "centred": np.array(target.centred),
+            "centring": np.zeros((0, 0)) if target.centring is None else target.centring,
             "prior": prior,
             "stress_status": stressed.status,
             "stress_value": stressed.value,

@@ -9,17 +9,12 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..fit_problem import SearchSettings
-from ..fitting import Evaluator, Objective, best_of, search_from_starts
+from ..fitting import Objective
 from ..jax_setup import jax, jnp
 from ..priors import draw_priors, support
 from ..sample_result import SampledNumber
-from .climbing import root_of
 from .density import HostVectors, Vectors, theta_of
 from .space import Space
-
-#: So far from a bound, as a share of the width, chains begin.
-_MARGIN = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +23,7 @@ class SharedTarget:
 
     objective: Objective
     #: There are no people.
-    centred: ClassVar[bool] = False
+    centring: ClassVar[None] = None
 
     @cached_property
     def space(self) -> Space:
@@ -62,28 +57,3 @@ class SharedTarget:
         theta = theta_of(self, u)
         with jax.enable_x64(True):
             return self.objective.values(theta)[0]
-
-    def in_values(self, centred: bool) -> SharedTarget:
-        """Return the same: there are no people."""
-        return self
-
-    def begin(
-        self, evaluate: Evaluator, settings: SearchSettings
-    ) -> tuple[SharedTarget, np.ndarray, np.ndarray]:
-        """Return the same, where chains begin, the highest density that a search finds, and a root there.
-
-        Shapes (coordinate,) and (coordinate, coordinate). Raises InferenceError where no start has a density.
-        """
-        best = best_of(search_from_starts(evaluate, settings)[0])
-        center = self.space.coordinates(best.vectors, _MARGIN)[0]
-        with jax.enable_x64(True):
-
-            def place(u: Array) -> Array:
-                return self.place(u[None])[0][0]
-
-            def jacobian(u: Array) -> Array:
-                return self.place(u[None])[1][0]
-
-            slope = np.asarray(jax.jacfwd(place)(jnp.asarray(center)))
-            bend = np.asarray(jax.hessian(jacobian)(jnp.asarray(center)))
-        return self, center, root_of(slope.T @ best.at.curvature[0] @ slope - bend)

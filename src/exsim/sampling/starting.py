@@ -1,0 +1,102 @@
+"""Where chains begin: the highest density, and of a population that with its people integrated out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from ..fit_problem import SearchSettings
+from ..fitting import Evaluator, best_of, search_from_starts
+from ..jax_setup import jax, jnp
+from .climbing import climb, climb_from, expand_in_coordinates, root_of
+from .density import HostVectors, Target
+from .hierarchy import PopulationTarget
+from .marginal import MarginalDensity
+from .targets import SharedTarget
+
+#: So far from a bound, as a share of the width, a search begins; and so much of the prior spread of people.
+_MARGIN, _START = 0.02, 0.5
+
+
+class Begun(NamedTuple):
+    """A target in coordinates that suit the data, where chains begin in them, and a root there.
+
+    root root' is about the covariance of the coordinates.
+    """
+
+    target: Target
+    center: Float[np.ndarray, "coordinate"]
+    root: Float[np.ndarray, "coordinate coordinate"]
+
+
+def begin(target: Target, evaluate: Evaluator, settings: SearchSettings) -> Begun:
+    """Search for where chains begin. Raises InferenceError where no start has a density."""
+    if isinstance(target, PopulationTarget):
+        return _begin_of_people(target, evaluate, settings)
+    assert isinstance(target, SharedTarget)
+    return _begin_of_shared(target, evaluate, settings)
+
+
+def _begin_of_shared(target: SharedTarget, evaluate: Evaluator, settings: SearchSettings) -> Begun:
+    best = best_of(search_from_starts(evaluate, settings)[0])
+    center = target.space.coordinates(best.vectors, _MARGIN)[0]
+    with jax.enable_x64(True):
+
+        def place(u: Array) -> Array:
+            return target.place(u[None])[0][0]
+
+        def jacobian(u: Array) -> Array:
+            return target.place(u[None])[1][0]
+
+        slope = np.asarray(jax.jacfwd(place)(jnp.asarray(center)))
+        bend = np.asarray(jax.hessian(jacobian)(jnp.asarray(center)))
+    return Begun(target, center, root_of(slope.T @ best.at.curvature[0] @ slope - bend))
+
+
+def _begin_of_people(target: PopulationTarget, evaluate: Evaluator, settings: SearchSettings) -> Begun:
+    """Begin at the most likely population, and at what is most likely of its people.
+
+    The highest density of all together makes people too different where data are thin, and all the same in
+    coordinates of their values. Each coordinate of a person is centred by the share of its prior variance
+    that the data take away.
+    """
+    scored = target.centred_by(np.zeros((len(target.population.subjects), len(target.population.effects))))
+    together = climb(scored, evaluate, _typical_starts(scored, settings), settings.iterations)
+    density = MarginalDensity(scored, evaluate)
+    population = climb_from(density, together[None, : target.people_from], settings.iterations)
+    found = density.conditional(population.vectors)
+    centred = target.centred_by(density.known_share(found)[0])
+    center = centred.from_scores(found.u)
+    at = expand_in_coordinates(centred, evaluate, center)
+    return Begun(centred, center[0], root_of(at.curvature[0]))
+
+
+def _typical_starts(target: PopulationTarget, settings: SearchSettings) -> HostVectors:
+    # Typical people: at the nominal values first, then at draws from the prior.
+    starts = target.draw_prior(settings.starts, np.random.default_rng(settings.seed))
+    scales, _, space = target.typical
+    effects, whole = target.population.effects, target.whole
+    nominal = np.array([whole.problem.free[int(item.places[0])].nominal for item in effects])
+    spreads = [item.within for item in effects if item.within is not None]
+    typical_people: dict[str, Any] = {
+        "between": np.log([_START * item.between.scale for item in effects]),
+        "within": np.log([_START * item.scale for item in spreads]),
+        "factor": 0.0,
+        "coefficients": 0.0,
+        "people": 0.0,
+        "occasions": 0.0,
+    }
+    shared = whole.scales.theta(np.array([item.nominal for item in whole.problem.free]))[target.shared]
+    first = typical_people | {
+        "shared": target.shared_space.coordinates(shared[None], _MARGIN)[0],
+        "typical": space.coordinates(scales.theta(nominal)[None], _MARGIN)[0],
+    }
+    begin = 0
+    for name, size in target.sizes.items():
+        starts[0, begin : begin + size] = first[name]
+        if name in typical_people:
+            starts[1:, begin : begin + size] = typical_people[name]
+        begin += size
+    return starts
