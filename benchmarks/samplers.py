@@ -1,14 +1,14 @@
 """Effective draws per second from one posterior by several samplers, in one run.
 
     make bench-samplers
-    python benchmarks/samplers.py [--draws 500] [--warmup 500] [--peer-draws 50] [--peer-warmup 100]
+    python benchmarks/samplers.py [--draws 500] [--warmup 500] [--peer-draws 200] [--peer-warmup 150]
 
 The ten-state posterior of the speed suite with 15 free numbers, solves at rtol 1e-6. Wall time on this
 machine. First mean and sd of each number are shown to agree between the samplers within Monte Carlo error;
 exit code 1 where they do not. What counts is the smallest bulk effective sample size of the 15
 numbers over the seconds of the kept draws; also over those of the warm-up with them. The begin is compiling,
 and with exsim a thousand solves at draws of the prior and a search; steps are those of the leapfrog for a
-kept draw. numpyro runs over diffrax in a process of its own under XLA as it comes: exsim's options end the
+kept draw. Peers make `--peer-draws` draws in all, shared by their chains. numpyro runs over diffrax in a process of its own under XLA as it comes: exsim's options end the
 process over it. Stan's chains run beside each other, a process each; so do exsim's groups of four chains, a
 thread each.
 """
@@ -72,17 +72,20 @@ def exsim_sampler(posterior: Posterior, chains: int) -> Sampler:
     return sample
 
 
-def samplers(posterior: Posterior) -> dict[str, Callable[[], Sampler]]:
-    """Return what makes each sampler."""
+def samplers(posterior: Posterior) -> dict[str, tuple[int, Callable[[], Sampler]]]:
+    """Return the chains of each sampler, and what makes it."""
     numpyro = partial(partial, numpyro_nuts.prepare, posterior)
     return {
-        FIRST: lambda: exsim_sampler(posterior, 8),
-        "exsim, 1 chain": lambda: exsim_sampler(posterior, 1),
-        "numpyro, 1 chain, diffrax forward": lambda: Apart(numpyro("forward", 1)),
-        "numpyro, 1 chain, diffrax reverse": lambda: Apart(numpyro("reverse", 1)),
-        f"{STAN}, 2 chains beside each other": lambda: Apart(partial(stan_ten_state.prepare, posterior, 2)),
-        "numpyro, 4 chains by vmap, forward": lambda: Apart(numpyro("forward", 4)),
-        "numpyro, 4 chains by vmap, reverse": lambda: Apart(numpyro("reverse", 4)),
+        FIRST: (8, lambda: exsim_sampler(posterior, 8)),
+        "exsim, 1 chain": (1, lambda: exsim_sampler(posterior, 1)),
+        "numpyro, 1 chain, diffrax forward": (1, lambda: Apart(numpyro("forward", 1))),
+        "numpyro, 1 chain, diffrax reverse": (1, lambda: Apart(numpyro("reverse", 1))),
+        f"{STAN}, 2 chains beside each other": (
+            2,
+            lambda: Apart(partial(stan_ten_state.prepare, posterior, 2)),
+        ),
+        "numpyro, 4 chains by vmap, forward": (4, lambda: Apart(numpyro("forward", 4))),
+        "numpyro, 4 chains by vmap, reverse": (4, lambda: Apart(numpyro("reverse", 4))),
     }
 
 
@@ -139,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, count in (("draws", 500), ("warmup", 500), ("peer-draws", 50), ("peer-warmup", 100)):
+    for name, count in (("draws", 500), ("warmup", 500), ("peer-draws", 200), ("peer-warmup", 150)):
         parser.add_argument(f"--{name}", type=int, default=count)
     asked = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
@@ -150,8 +153,8 @@ def main() -> None:
         f"{'ESS/s':>10}{'exsim x':>9}{'and warm-up':>12}{'exsim x':>9}"
     )
     found: dict[str, Drawn] = {}
-    for name, make in samplers(posterior).items():
-        counts = asked.peer_warmup, asked.peer_draws
+    for name, (chains, make) in samplers(posterior).items():
+        counts = asked.peer_warmup, asked.peer_draws // chains
         if name.startswith("exsim"):
             counts = asked.warmup, asked.draws
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError, Problem, RefusedError
+from .errors import ConfigError, Problem
 from .fit_problem import FitProblem, SampleSettings, SearchSettings
 from .fit_spec import FitSettings
 from .inputs.config import LoadedConfig, LoadedFit, check_against_model, read_config, read_fit_config
@@ -149,8 +149,10 @@ class FitStudy:
 
     config: LoadedFit
     problem: FitProblem
+    #: How people differ; None where the config does not say.
+    population: Population | None
     settings: FitSettings
-    #: Places in `problem.free` of the numbers whose profile is asked for.
+    #: Places, among the numbers that the fit finds, of those whose profile is asked for.
     profiled: tuple[int, ...]
     warnings: tuple[str, ...]
     #: What was changed in reading config and table.
@@ -168,19 +170,15 @@ def read_fit(config: str | Path, overrides: Sequence[str] = ()) -> FitStudy:
     """Read a config for a fit with its model, the run configs of its conditions and its data; check all.
 
     `overrides` are written as for `--set`: "fit.starts=8". Raises ConfigError, ModelFileError or
-    LabDataError with every problem, RefusedError for a construct of the model that is not done, and for
-    people who differ: these are sampled.
+    LabDataError with every problem, RefusedError for a construct of the model that is not done.
     """
     loaded = read_fit_config(Path(config), overrides)
-    if loaded.spec.population is not None and loaded.source is not None:
-        hint = f"run exsim sample {loaded.path}, or leave [population] out"
-        message = "a fit does not do people who differ about a typical value"
-        raise RefusedError(loaded.source.problem(message, ("population",), hint))
     model = begun_as(load_model(loaded.spec.model, loaded.path.parent), loaded.spec.initial_state)
     inputs = read_fit_inputs(loaded, model)
     return FitStudy(
         config=loaded,
         problem=inputs.problem,
+        population=inputs.population,
         settings=loaded.spec.fit,
         profiled=inputs.profiled,
         warnings=(*inputs.warnings, *model.warnings),
@@ -214,14 +212,17 @@ def fit(config: str | Path, overrides: Sequence[str] = ()) -> FitResult:
     """
     import secrets
 
+    from .fitting import Evaluator
     from .fitting import fit as run_fit
+    from .sampling import objective_of
 
     study = read_fit(config, overrides)
     seed, said = study.seed, study.warnings
     if seed is None:
         seed = secrets.randbelow(2**63)
         said = (*said, f"the config has no seed: {seed} was drawn")
-    result = run_fit(study.problem, search_settings(study, seed))
+    objective = objective_of(study.problem, study.population)
+    result = run_fit(objective.problem, search_settings(study, seed), Evaluator(objective))
     return replace(result, warnings=(*said, *result.warnings))
 
 

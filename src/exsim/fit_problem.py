@@ -40,13 +40,13 @@ Counts = Int[np.ndarray, "row"]
 
 @dataclass(frozen=True)
 class FreeNumber:
-    """One estimated number: a parameter of the model or protocol, of the noise, or the scale of a study."""
+    """One estimated number: of the model or protocol, of the noise, of a study, or of a population."""
 
     #: As tables name it: "release_gain", "release_gain[race]", "sd[IL6]", "scale[Ostrowski 1998]".
     name: str
     unit: str
     label: str
-    kind: Literal["model", "noise", "scale"]
+    kind: Literal["model", "noise", "scale", "population"]
     #: On which scale it is estimated, and the bounds it may not leave, in its unit.
     scale: ScaleName
     low: float

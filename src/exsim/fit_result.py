@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+from .population_result import CovariateEffect
 
 #: What the data say of a parameter. `practically not`: its interval has no end on one side or both.
 Verdict = Literal["identifiable", "practically not", "structurally not", "not profiled"]
@@ -108,6 +110,26 @@ class Effort:
 
 
 @dataclass(frozen=True, eq=False)
+class FittedPeople:
+    """What is most likely of people, given the estimates; one entry for each number of a person's own."""
+
+    effects: tuple[str, ...]
+    #: 1 - sd over people of eta: Savic & Karlsson (2009), doi:10.1208/s12248-009-9133-0.
+    shrinkage: Float[np.ndarray, "effect"]
+    #: Places in `effects`.
+    effect: Int[np.ndarray, "own"]
+    subject: tuple[str, ...]
+    #: "" where a person has one number for all conditions.
+    condition: tuple[str, ...]
+    value: Float[np.ndarray, "own"]
+    unit: tuple[str, ...]
+    #: How far a person is from what typical value and covariates lead one to expect, in standard deviations
+    #: between people.
+    eta: Float[np.ndarray, "own"]
+    covariates: tuple[CovariateEffect, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class FitResult:
     """A finished fit. Vectors hold the free numbers in their units, in the order of the problem."""
 
@@ -141,3 +163,4 @@ class FitResult:
     #: Covariance on the estimation scale; NaN where there is none.
     covariance: Float[np.ndarray, "parameter parameter"] | None = None
     curves: FitCurves | None = None
+    people: FittedPeople | None = None

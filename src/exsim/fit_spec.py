@@ -235,4 +235,4 @@ class FitSpec(ConfigSpec):
     observable: Annotated[tuple[ObservableSpec, ...], Strict(False)] = ()
     fit: FitSettings
     sample: SampleSpec | None = Field(None, description="exsim sample: how; exsim fit passes it over")
-    population: PopulationSpec | None = Field(None, description="exsim sample: how people differ")
+    population: PopulationSpec | None = Field(None, description="how people differ")

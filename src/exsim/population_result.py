@@ -33,7 +33,7 @@ class Individuals:
 class CovariateEffect:
     """A coefficient, and what its covariate and its effect are measured in."""
 
-    #: Place in `SampleResult.numbers`.
+    #: Place among the numbers that a fit finds, or in `SampleResult.numbers`.
     number: int
     covariate: str
     effect: str

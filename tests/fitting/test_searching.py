@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,7 @@ def normal(vectors: np.ndarray) -> Expanded:
         np.repeat(INFORMATION[None], count, axis=0),
         np.zeros(count, dtype=int),
         np.zeros(count, dtype=int),
+        np.ones(count, dtype=int),
     )
 
 
@@ -40,7 +43,7 @@ def banana(vectors: np.ndarray) -> Expanded:
     gradient = -np.einsum("rv,rvp->vp", residuals, slopes)
     curvature = np.einsum("rvp,rvq->vpq", slopes, slopes)
     status = steps = np.zeros(len(x), dtype=int)
-    return Expanded(value, value, gradient, curvature, status, steps)
+    return Expanded(value, value, gradient, curvature, status, steps, np.ones(len(x), dtype=int))
 
 
 METHODS = {"gauss_newton": gauss_newton, "lbfgs": lbfgs}
@@ -119,7 +122,7 @@ def test_a_number_that_the_density_does_not_feel_stays_where_it_was() -> None:
         found = normal(vectors[:, :3])
         gradient = np.pad(found.gradient, ((0, 0), (0, 1)))
         curvature = np.pad(found.curvature, ((0, 0), (0, 1), (0, 1)))
-        return Expanded(found.value, found.likelihood, gradient, curvature, found.status, found.steps)
+        return replace(found, gradient=gradient, curvature=curvature)
 
     box = Box(np.full(4, -10.0), np.full(4, 10.0), np.full(4, 3.0))
     found = gauss_newton(blind, begin(blind, np.array([[5.0, 5.0, 5.0, 7.0]])), box, 100)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exsim.api import read_sample
+from exsim.api import read_fit, read_sample
+from exsim.errors import ConfigError
 from exsim.inputs.config import read_fit_config, to_toml
 from exsim.marginals import Marginal
 from exsim.population import ResponseClass, Spread
+from exsim.population_numbers import population_numbers, problem_of_typical
 
 from .fit_files import DATA, RACE, fit_text, write
 from .population_files import (
@@ -233,3 +235,34 @@ def test_occasions_need_people_in_two_conditions(tmp_path: Path) -> None:
     text = fit_text(fit='[fit]\nfree = ["release_gain"]\n[population]\n' + RELEASE + "within = 0.2\n")
     (warning,) = read_sample(write(tmp_path, text)).warnings
     assert "no subject was measured in two conditions: occasions cannot be told from people" in warning
+
+
+def test_a_fit_finds_the_numbers_of_the_population_and_profiles_those_that_are_named(tmp_path: Path) -> None:
+    named = 'profile = ["release_gain", "sd_between[CL_IL6]", "V_IL6"]\n'
+    study = read_fit(write_all(tmp_path, population_text(fit=FREE_FOUR + named)))
+    numbers = population_numbers(study.problem.free, study.population)
+    shared = [number for number in numbers if number.kind == "model"]
+    assert [numbers[place].name for place in study.profiled] == [
+        "release_gain",
+        "sd_between[CL_IL6]",
+        "V_IL6",
+    ]
+    assert {"release_gain", "CL_IL6", "V_IL6"} <= {number.name for number in shared}
+    assert "effect[body_mass on release_gain]" in {number.name for number in numbers}
+
+
+def test_a_profile_of_a_person_in_a_population_is_refused(tmp_path: Path) -> None:
+    text = population_text(fit=FREE_FOUR + 'profile = ["release_gain[R01]"]\n')
+    with pytest.raises(ConfigError, match=r'"release_gain\[R01\]" is not free(.|\n)*release_gain'):
+        read_fit(write_all(tmp_path, text))
+
+
+def test_a_typical_person_takes_the_place_of_all(tmp_path: Path) -> None:
+    study = read_fit(write_all(tmp_path, population_text()))
+    typical = problem_of_typical(study.problem, study.population)
+    names = [number.name for number in typical.free]
+    placed = {item.target.label: item.free for item in typical.placed}
+    own = next(places for label, places in placed.items() if "CL" in label or "clearance" in label.lower())
+    assert {names[place] for place in own} == {"CL_IL6"}
+    scales = [item.scale.free for item in typical.observables if item.scale is not None]
+    assert all(place < 0 or names[place].startswith("sd[") for place in scales)

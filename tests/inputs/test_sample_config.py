@@ -9,7 +9,7 @@ import pytest
 
 from exsim.api import read_fit, read_sample
 from exsim.cli import main
-from exsim.errors import ConfigError, RefusedError
+from exsim.errors import ConfigError
 from exsim.fit_problem import SampleSettings, SearchSettings
 from exsim.inputs.config import is_sample_config, read_fit_config, to_toml
 
@@ -156,14 +156,3 @@ def test_factors_of_studies_are_sampled(tmp_path: Path) -> None:
     table = table_text(*rows, header=HEADER + ",batch")
     study = read_sample(write(tmp_path, fit_text(fit=FREE + "study_sd = 0.4\n"), table))
     assert [item.name for item in study.problem.free] == ["release_gain", "scale[p1]", "scale[p2]"]
-
-
-def test_a_fit_refuses_a_population_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = fit_text(fit=FREE + '[population]\n[[population.effect]]\nparameter = "release_gain"\n')
-    path = write(tmp_path, text)
-    with pytest.raises(RefusedError, match=r"run exsim sample .*, or leave \[population\] out"):
-        read_fit(path)
-    assert main(["fit", str(path), "--out", str(tmp_path / "out")]) == 4
-    printed = capsys.readouterr()
-    assert f"{path}:{line_of(text, '[population]')}  population" in printed.out + printed.err
-    assert not (tmp_path / "out").exists()

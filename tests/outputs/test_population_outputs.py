@@ -162,7 +162,9 @@ def test_much_shrinkage_and_lost_people_are_said():
 def test_a_coefficient_is_said_in_words(changes, words):
     _, result = few()
     (item,) = result.people.covariates
-    text = covariate_text(result, replace(item, **changes))
+    said = result.diagnosis
+    three = [float(column[item.number]) for column in (said.median, said.lower, said.upper)]
+    text = covariate_text(replace(item, **changes), three)
     assert text.startswith("vo2max on release_gain: -0.5")
     assert words in text
 

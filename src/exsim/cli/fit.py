@@ -27,6 +27,7 @@ from .resuming import is_done, journal_of
 from .session import start_jax
 
 if TYPE_CHECKING:
+    from ..fit_problem import FitProblem
     from ..fit_result import FitResult
 
 #: Done, but not to be trusted.
@@ -50,7 +51,7 @@ def fit(arguments: argparse.Namespace) -> int:
             say(f"warning: {warning}")
     hashes = {**dict(study.problem.model.file_hashes), **study.data_hashes}
     with journal_of(folder, "fit", arguments, study.config, hashes, study.seed, device) as (journal, seed):
-        result = _fitted(study, seed, journal, said)
+        problem, result = _fitted(study, seed, journal, said)
         record = build_record(
             command="fit",
             config=study.config.spec.model_dump(mode="json", by_alias=True),
@@ -65,25 +66,27 @@ def fit(arguments: argparse.Namespace) -> int:
             title=study.config.spec.label or study.config.question,
         )
         scored = _score_evidence(study, result, said)
-        files = _write(study, folder, result, record, scored)
+        files = _write(problem, folder, result, record, scored)
         journal.remove()
-    _print(study, folder, result, scored, files, arguments)
+    _print(problem, folder, result, scored, files, arguments)
     return 0 if result.converged else EXIT_NOT_CONVERGED
 
 
-def _fitted(study: FitStudy, seed: int, journal: Journal, said: bool) -> FitResult:
-    from ..fitting import Evaluator, Objective
+def _fitted(study: FitStudy, seed: int, journal: Journal, said: bool) -> tuple[FitProblem, FitResult]:
+    # The problem whose free numbers were found, and what was found.
+    from ..fitting import Evaluator
     from ..fitting import fit as run_fit
+    from ..sampling import objective_of
 
-    evaluate = Evaluator(Objective(study.problem), journal)
+    objective = objective_of(study.problem, study.population)
+    evaluate, problem = Evaluator(objective, journal), objective.problem
     if said:
-        problem = study.problem
         say(
             f"{len(problem.rows)} data, {len(problem.free)} free numbers, {len(problem.simulations)} "
             f"simulation{'s' * (len(problem.simulations) != 1)}, {study.settings.starts} starts"
             + (f"; {journal.found} answers are there already" if journal.found else "")
         )
-    return run_fit(study.problem, search_settings(study, seed), evaluate, Teller(said))
+    return problem, run_fit(problem, search_settings(study, seed), evaluate, Teller(said))
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def _or_dash(value: float | None) -> str:
 
 
 def _write(
-    study: FitStudy, folder: Path, result: FitResult, record: dict[str, Any], scored: _Scored | None
+    problem: FitProblem, folder: Path, result: FitResult, record: dict[str, Any], scored: _Scored | None
 ) -> list[str]:
     from ..outputs.fit_folder import write_fit_folder
 
@@ -142,11 +145,11 @@ def _write(
         record = record | {
             "evidence": {"before": list(map(asdict, scored.before)), "after": list(map(asdict, scored.after))}
         }
-    return write_fit_folder(folder, study.problem, result, record, record["title"], more)
+    return write_fit_folder(folder, problem, result, record, record["title"], more)
 
 
 def _print(
-    study: FitStudy,
+    problem: FitProblem,
     folder: Path,
     result: FitResult,
     scored: _Scored | None,
@@ -157,7 +160,7 @@ def _print(
     from ..outputs.fit_text import fit_text
 
     if arguments.json:
-        shown = {"folder": str(folder), **fit_json(study.problem, result)}
+        shown = {"folder": str(folder), **fit_json(problem, result)}
         if scored is not None:
             shown["evidence"] = [case_row(item) for item in scored.scores]
         print(json.dumps(shown))
@@ -166,5 +169,5 @@ def _print(
             say(f"warning: {warning}")
         if scored is not None:
             print("\n".join(scored.lines))
-        print(fit_text(study.problem, result))
+        print(fit_text(problem, result))
         print(f"{folder}/  {'  '.join(sorted(files))}\n")

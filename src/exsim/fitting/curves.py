@@ -40,7 +40,7 @@ def fit_curves(
     """
     draws, log_normal = _draws(best, information, box, seed)
     weight = _weights(evaluate(draws).value - log_normal)
-    return curves_of(objective, draws, weight, lambda curves: curves[:, 0])
+    return curves_of(*objective.solved(draws), weight, lambda curves: curves[:, 0])
 
 
 def curves_of(

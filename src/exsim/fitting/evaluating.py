@@ -34,6 +34,7 @@ class Evaluator:
         self._before_s, self._began = 0.0, time.monotonic()
         #: Vectors whose answers were given, those of an earlier run with them.
         self.answered = 0
+        self._solves = 0
 
     def __call__(self, vectors: Vectors) -> Expanded:
         """Return the density about vectors. Raises InferenceError where the journal has other questions."""
@@ -44,14 +45,17 @@ class Evaluator:
                     "the journal of this fit holds other questions than are asked now: begin it anew with "
                     "--overwrite"
                 )
-            self.answered += len(vectors)
             self._before_s, self._began = float(record["elapsed_s"]), time.monotonic()
-            return Expanded(*(record[name] for name in Expanded.__dataclass_fields__))
-        found = self.objective.expand(vectors)
-        self.answered += len(vectors)
+            return self._counted(Expanded(*(record[name] for name in Expanded.__dataclass_fields__)))
+        found = self._counted(self.objective.expand(vectors))
         if self._journal is not None:
             answers = {name: getattr(found, name) for name in Expanded.__dataclass_fields__}
             self._journal.append({"vectors": vectors, "elapsed_s": np.array(self.elapsed_s), **answers})
+        return found
+
+    def _counted(self, found: Expanded) -> Expanded:
+        self.answered += len(found.value)
+        self._solves += int(found.solves.sum())
         return found
 
     @property
@@ -66,5 +70,5 @@ class Evaluator:
         return Effort(
             self.elapsed_s - since.seconds,
             self.answered - since.gradients,
-            self.answered * simulations - since.trajectories,
+            self._solves * simulations - since.trajectories,
         )

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..fit_problem import FitProblem
+from ..fit_result import FittedPeople
 from ..integrating import Status
 from ..jax_setup import jax, jnp
 from ..marginals import Marginal
@@ -39,6 +40,8 @@ class Expanded:
     #: The worst `Status` of the solves of each vector, and the most steps of those solved beside it.
     status: Int[np.ndarray, "vector"]
     steps: Int[np.ndarray, "vector"]
+    #: For how many vectors all simulations were solved to find that.
+    solves: Int[np.ndarray, "vector"]
 
     def __getitem__(self, which: Any) -> Expanded:
         return Expanded(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
@@ -123,7 +126,16 @@ class Objective:
         lost = status[:count] != Status.DONE
         value[lost] = likelihood[lost] = -np.inf
         gradient[lost] = curvature[lost] = 0.0
-        return Expanded(value, likelihood, gradient, curvature, status[:count], np.repeat(steps, count))
+        once = np.ones(count, dtype=np.int64)
+        return Expanded(value, likelihood, gradient, curvature, status[:count], np.repeat(steps, count), once)
+
+    def solved(self, vectors: Vectors) -> tuple[Objective, Vectors]:
+        """Return what is simulated for vectors: an objective, and a vector of it for each."""
+        return self, vectors
+
+    def people(self, vector: Float[np.ndarray, "parameter"]) -> FittedPeople | None:
+        """Return what a vector leads one to think of people; None where all are alike."""
+        return None
 
     def look(self, vectors: Vectors) -> Rowwise:
         """Return what the data say row by row for each vector, (vector, row); NaN where a solve failed."""

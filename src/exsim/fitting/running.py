@@ -140,7 +140,8 @@ class _Fit:
             self.warnings.append(wrong)
         values = self._values(theta[None])[0]
         self._warn(information, on_bound, _share_of_prior(observed, known, on_bound != ""))
-        looked = objective.look(theta[None])
+        simulated, vectors = objective.solved(theta[None])
+        looked = simulated.look(vectors)
         curves = fit_curves(objective, self.evaluate, theta, observed, box, self.settings.seed)
         likelihood = float(at.likelihood[0])
         free, rows = len(problem.free), len(problem.rows)
@@ -171,6 +172,7 @@ class _Fit:
             efforts=self.efforts | {"whole": self.evaluate.effort()},
             covariance=spread,
             curves=curves,
+            people=objective.people(theta),
         )
 
     def _values(self, theta: Vectors) -> Vectors:

@@ -87,8 +87,9 @@ def why_none(objective: Objective, theta: Float[np.ndarray, "parameter"]) -> str
         values = objective.values(theta[None])[0][0]
     names = objective.scales.names
     at = ", ".join(f"{name} = {value:.4g}" for name, value in zip(names, values.tolist(), strict=True))
-    density = np.asarray(objective.look(theta[None]).density[0])
-    problem = objective.problem
+    simulated, vectors = objective.solved(theta[None])
+    density = np.asarray(simulated.look(vectors).density[0])
+    problem = simulated.problem
     lost = dict.fromkeys(problem.rows.observable[~np.isfinite(density)].tolist())
     where = ", ".join(problem.observables[number].name for number in lost) or "a gradient"
     return f"at {at}: no density for {where}"

@@ -12,6 +12,7 @@ from ..formula import names
 from ..measurements import LabData
 from ..model_spec import ModelSpec
 from ..population import Population
+from ..population_numbers import population_numbers
 from ..spec import Method
 from .config_checks import ConfigFindings
 from .fit_conditions import Condition, read_conditions
@@ -44,7 +45,7 @@ class FitInputs:
     """What a config for a fit amounts to, and what is to be said of it in the record."""
 
     problem: FitProblem
-    #: Places in `problem.free` of the numbers that are profiled.
+    #: Places, among the numbers that a fit finds, of those that are profiled.
     profiled: tuple[int, ...]
     warnings: tuple[str, ...]
     repairs: tuple[str, ...]
@@ -65,6 +66,11 @@ class _Parts:
     repairs: tuple[str, ...]
     targets: Sequence[FreeTarget]
     population: Population | None = None
+
+    @property
+    def reported(self) -> Sequence[FreeNumber]:
+        """The numbers that a fit finds: of people who differ those of their population."""
+        return self.free if self.population is None else population_numbers(self.free, self.population)
 
     @property
     def decided(self) -> list[FreeNumber]:
@@ -90,7 +96,7 @@ def read_fit_inputs(config: LoadedFit, model: ModelSpec, *, sampled: bool = Fals
     parts = read(found, config, model, hashes)
     profiled: tuple[int, ...] = ()
     if parts is not None:
-        profiled = _profiled(found, config, parts.free)
+        profiled = _profiled(found, config, parts.reported)
         _check_numbers(found, parts, sampled=sampled)
         if sampled:
             check_sampled(found, config.spec, parts.targets)

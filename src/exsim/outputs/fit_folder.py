@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .files import Content, write_run
 from .fit_tables import failures_by_reason, fit_facts, parameters_csv, starts_csv
+from .population_tables import fitted_individuals_csv
 
 if TYPE_CHECKING:
     from ..fit_problem import FitProblem
@@ -48,8 +49,10 @@ def fit_files(problem: FitProblem, result: FitResult, title: str = "") -> dict[s
     from ..fit_datasets import fit_dataset
     from .netcdf import write_fit
 
+    people = result.people
     return {
         "parameters.csv": parameters_csv(result),
+        **({} if people is None else {"individuals.csv": fitted_individuals_csv(people)}),
         "starts.csv": starts_csv(problem, result),
         "fit.nc": partial(write_fit, fit_dataset(problem, result, title)),
         **dict(_pictures(problem, result, title)),

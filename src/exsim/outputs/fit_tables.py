@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .population_tables import shrinkage_by_effect
 from .run_record import plain
 from .tables import csv_bytes
 
@@ -102,6 +103,7 @@ def fit_facts(result: FitResult) -> dict[str, Any]:
                 if item.identifiable in ("practically not", "structurally not")
             },
             "at_bound": {item.name: item.at_bound for item in result.estimates if item.at_bound},
+            **({} if result.people is None else {"shrinkage": shrinkage_by_effect(result.people)}),
             "efforts": {stage: asdict(effort) for stage, effort in result.efforts.items()},
         }
     )

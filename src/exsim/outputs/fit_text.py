@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .columns import aligned, number_text
 from .fit_tables import failures_by_reason
+from .population_text import covariate_text, shrinkage_lines
 
 if TYPE_CHECKING:
     from ..fit_problem import FitProblem, FreeNumber
@@ -39,6 +40,7 @@ def fit_text(problem: FitProblem, result: FitResult) -> str:
         "\n".join(_verdict_on_fit(result)),
         _table(problem, result),
         "\n".join(flat_texts(problem, result)),
+        "\n".join(_people(result)),
         "\n".join(_quality(problem, result)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -153,6 +155,15 @@ def _table(problem: FitProblem, result: FitResult) -> str:
         unit = "" if item.unit in ("", "1", "dimensionless") else item.unit
         rows.append((item.name, number_text(item.value), interval_text(item), unit, said))
     return aligned(rows, (False, True, True, False, False))
+
+
+def _people(result: FitResult) -> Iterator[str]:
+    if result.people is not None:
+        yield "people are integrated out (FOCEI); their values are in individuals.csv"
+        yield from shrinkage_lines(result.people.effects, result.people.shrinkage)
+        for item in result.people.covariates:
+            found = result.estimates[item.number]
+            yield covariate_text(item, (found.value, found.lower, found.upper))
 
 
 def _quality(problem: FitProblem, result: FitResult) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .tables import csv_bytes
 
 if TYPE_CHECKING:
+    from ..fit_result import FittedPeople
     from ..population_result import PopulationResult
     from ..sample_result import SampleResult
 
@@ -22,6 +23,7 @@ INDIVIDUAL_COLUMNS = (
     "eta",
     "shrinkage",
 )
+FITTED_COLUMNS = ("subject", "effect", "condition", "value", "unit", "eta", "shrinkage")
 CLASS_COLUMNS = (
     "class",
     "analyte",
@@ -46,6 +48,15 @@ def individuals_csv(result: SampleResult, people: PopulationResult) -> bytes:
     return csv_bytes(INDIVIDUAL_COLUMNS, _individuals(result, people))
 
 
+def fitted_individuals_csv(people: FittedPeople) -> bytes:
+    """Return `individuals.csv` of a fit: what is most likely of every person, given the estimates.
+
+    `eta` is how far the person is from what typical value and covariates lead one to expect, in sds between
+    people; `shrinkage` is of the effect.
+    """
+    return csv_bytes(FITTED_COLUMNS, _fitted(people))
+
+
 def classes_csv(people: PopulationResult) -> bytes:
     """Return `classes.csv`, a row for a new person and for every person, of every class and condition.
 
@@ -58,9 +69,14 @@ def classes_csv(people: PopulationResult) -> bytes:
 def population_facts(people: PopulationResult) -> dict[str, Any]:
     """Return what `run.json` says of people: shrinkage by effect, and the rows of `classes.csv`."""
     return {
-        "shrinkage": dict(zip(people.effects, people.shrinkage.tolist(), strict=True)),
+        "shrinkage": shrinkage_by_effect(people),
         "classes": [dict(zip(CLASS_COLUMNS, row, strict=True)) for row in _classes(people)],
     }
+
+
+def shrinkage_by_effect(people: FittedPeople | PopulationResult) -> dict[str, float]:
+    """Return the shrinkage of each effect."""
+    return dict(zip(people.effects, people.shrinkage.tolist(), strict=True))
 
 
 def _individuals(result: SampleResult, people: PopulationResult) -> Iterator[list[Any]]:
@@ -74,6 +90,27 @@ def _individuals(result: SampleResult, people: PopulationResult) -> Iterator[lis
             condition,
             *(float(column[n]) for column in (said.median, said.lower, said.upper)),
             result.numbers[n].unit,
+            eta,
+            float(people.shrinkage[effect]),
+        ]
+
+
+def _fitted(people: FittedPeople) -> Iterator[list[Any]]:
+    for subject, effect, condition, value, unit, eta in zip(
+        people.subject,
+        people.effect.tolist(),
+        people.condition,
+        people.value.tolist(),
+        people.unit,
+        people.eta.tolist(),
+        strict=True,
+    ):
+        yield [
+            subject,
+            people.effects[effect],
+            condition,
+            value,
+            unit,
             eta,
             float(people.shrinkage[effect]),
         ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from ..population_result import MOST_SHRINKAGE
 from .columns import number_text
@@ -23,27 +24,30 @@ def population_text(result: SampleResult, people: PopulationResult) -> str:
     """Return the sentences of the report on people, a line each."""
     return "\n".join(
         [
-            *_shrinkage(people),
-            *(covariate_text(result, item) for item in people.covariates),
+            *shrinkage_lines(people.effects, people.shrinkage),
+            *(covariate_text(item, _in_short(result, item.number)) for item in people.covariates),
             *(_class(item) for item in people.classes),
             *_lost(people),
         ]
     )
 
 
-def covariate_text(result: SampleResult, item: CovariateEffect) -> str:
+def covariate_text(item: CovariateEffect, three: Sequence[float]) -> str:
     """Return "vo2max on release_gain: -0.42 (-1.74 to 0.92): 10 % more vo2max goes with -3.9 % (...)".
 
-    Median and central 95 % of a coefficient, and what it makes of the effect of a person: of a power for 10 %
-    more, of a number for one more of its unit, of a category for the other level.
+    `three` are the value and the 95 % interval of a coefficient. Said is what it makes of the effect of a
+    person: of a power for 10 % more, of a number for one more of its unit, of a category for the other level.
     """
-    said = result.diagnosis
-    three = [float(column[item.number]) for column in (said.median, said.lower, said.upper)]
     per, shown = _meaning(item)
     values = f"{number_text(three[0])} ({number_text(three[1])} to {number_text(three[2])})"
     change = [shown(value) for value in three]
     head = f"{item.covariate} on {item.effect}: {values}"
     return f"{head}: {per} goes with {change[0]} ({change[1]} to {change[2]}){_of_what(item)}"
+
+
+def _in_short(result: SampleResult, number: int) -> list[float]:
+    said = result.diagnosis
+    return [float(column[number]) for column in (said.median, said.lower, said.upper)]
 
 
 def _meaning(item: CovariateEffect) -> tuple[str, Callable[[float], str]]:
@@ -90,9 +94,11 @@ def _signed(value: float) -> str:
     return f"+{number_text(value)}" if value > 0 else number_text(value)
 
 
-def _shrinkage(people: PopulationResult) -> Iterator[str]:
-    sizes = dict(zip(people.effects, people.shrinkage.tolist(), strict=True))
-    yield "shrinkage: " + ", ".join(f"{name} {size:.2f}" for name, size in sizes.items())
+def shrinkage_lines(effects: Sequence[str], shrinkage: Float[np.ndarray, "effect"]) -> Iterator[str]:
+    """Yield the shrinkage of each effect, and of which the values of people are mostly the population's."""
+    sizes = dict(zip(effects, shrinkage.tolist(), strict=True))
+    # Rounded first: -0.001 is 0.00.
+    yield "shrinkage: " + ", ".join(f"{name} {round(size, 2) + 0.0:.2f}" for name, size in sizes.items())
     for name, size in sizes.items():
         if size > MOST_SHRINKAGE:
             yield (

@@ -1,4 +1,4 @@
-"""Bayesian inference: the density of a fit -> chains of draws from its posterior."""
+"""Bayesian inference: the density of a fit -> draws from its posterior; populations, by two roads."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from ..fitting import Objective
 from ..population import Population
 from .density import Target
 from .hierarchy import PopulationTarget
+from .population_objective import objective_of
 from .running import sample
 from .targets import SharedTarget
 
-__all__ = ["PopulationTarget", "SharedTarget", "Target", "sample", "target_of"]
+__all__ = ["PopulationTarget", "SharedTarget", "Target", "objective_of", "sample", "target_of"]
 
 
 def target_of(problem: FitProblem, population: Population | None = None) -> Target:

@@ -18,6 +18,9 @@ WIDEST_SD = 4.0
 _LEAST_BEND = 1e-3
 #: The longest step of a coordinate.
 _LONGEST = 2.0
+#: How many vectors are placed by one call.
+_SIZES = (1, 4, 16, 64)
+_TOGETHER = _SIZES[-1]
 
 
 def climb(
@@ -46,10 +49,10 @@ def root_of(information: Float[np.ndarray, "coordinate coordinate"]) -> np.ndarr
 
 def expand_in_coordinates(target: Target, evaluate: Evaluator, u: HostVectors) -> Expanded:
     """Return the log density of a target about its coordinates, as that of theta is expanded."""
-    with jax.enable_x64(True):
-        theta, more, slopes, push, bend = map(np.asarray, _placed(target, jnp.asarray(u)))
+    parts = [_placed_part(target, u[begin : begin + _TOGETHER]) for begin in range(0, len(u), _TOGETHER)]
+    theta, more, slopes, push, bend = (np.concatenate(items) for items in zip(*parts, strict=True))
     at = evaluate(theta)
-    curvature = np.einsum("vpc,vpq,vqd->vcd", slopes, at.curvature, slopes) + bend
+    curvature = slopes.transpose(0, 2, 1) @ at.curvature @ slopes + bend
     return Expanded(
         at.value + more,
         at.likelihood,
@@ -57,7 +60,16 @@ def expand_in_coordinates(target: Target, evaluate: Evaluator, u: HostVectors) -
         curvature,
         at.status,
         at.steps,
+        at.solves,
     )
+
+
+def _placed_part(target: Target, u: HostVectors) -> list[np.ndarray]:
+    # Searches ask for ever fewer vectors, and each number of them is a program: there are 1, 4, 16 and 64.
+    size = next(size for size in _SIZES if size >= len(u))
+    padded = np.concatenate([u, np.repeat(u[-1:], size - len(u), axis=0)])
+    with jax.enable_x64(True):
+        return [np.asarray(item)[: len(u)] for item in _placed(target, jnp.asarray(padded))]
 
 
 @partial(jax.jit, static_argnums=0)

@@ -13,6 +13,7 @@ from ..fit_problem import FreeNumber
 from ..fitting import Objective
 from ..jax_setup import jax, jnp
 from ..population import Population, Spread
+from ..population_numbers import shared_places
 from ..priors import draw_priors, log_prior_theta, support
 from ..sample_result import SampledNumber
 from ..scales import Scales
@@ -57,6 +58,8 @@ class PopulationTarget:
     population: Population
     #: Of each person in each effect; None stands for scores.
     centring: Float[np.ndarray, "subject effect"] | None = None
+    #: Whether shared and typical numbers stay within their bounds; else they are their own coordinates.
+    bounded: bool = True
 
     def centred_by(self, centring: Float[np.ndarray, "subject effect"]) -> PopulationTarget:
         """Return the same in other coordinates of people."""
@@ -78,8 +81,7 @@ class PopulationTarget:
     @cached_property
     def shared(self) -> np.ndarray:
         """Places of the free numbers that all people share."""
-        own = np.concatenate([item.places for item in self.population.effects])
-        return np.setdiff1d(np.arange(len(self.whole.problem.free)), own)
+        return shared_places(self.whole.problem.free, self.population)
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -106,8 +108,22 @@ class PopulationTarget:
     @cached_property
     def shared_space(self) -> Space:
         """Bounds of the shared numbers on their estimation scale."""
-        low, high = support(self.whole.scales, self.whole.priors)
-        return Space(low[self.shared], high[self.shared])
+        return self._space(*(ends[self.shared] for ends in support(self.whole.scales, self.whole.priors)))
+
+    @cached_property
+    def shared_scales(self) -> Scales:
+        """Scales of the shared numbers."""
+        whole = self.whole.scales
+        names, scales, low, high = (
+            tuple(column[place] for place in self.shared)
+            for column in (whole.names, whole.scales, whole.low, whole.high)
+        )
+        return Scales(names, scales, low, high)
+
+    def _space(self, low: np.ndarray, high: np.ndarray) -> Space:
+        if self.bounded:
+            return Space(low, high)
+        return Space(np.full(len(low), -np.inf), np.full(len(high), np.inf))
 
     @cached_property
     def typical(self) -> tuple[Scales, tuple[Any, ...], Space]:
@@ -120,7 +136,7 @@ class PopulationTarget:
             tuple(item.high for item in free),
         )
         priors = tuple(item.typical for item in self.population.effects)
-        return scales, priors, Space(*support(scales, priors))
+        return scales, priors, self._space(*support(scales, priors))
 
     @cached_property
     def design(self) -> np.ndarray:
@@ -298,12 +314,6 @@ class PopulationTarget:
         """Return coordinates drawn from the prior."""
         scales, priors, space = self.typical
         whole = self.whole
-        shared = Scales(
-            *(
-                tuple(getattr(whole.scales, name)[place] for place in self.shared)
-                for name in ("names", "scales", "low", "high")
-            )
-        )
         own = [whole.priors[place] for place in self.shared]
         between = [_draw_spread(item.between, count, rng) for item in self.population.effects]
         within = [
@@ -313,7 +323,7 @@ class PopulationTarget:
         ]
         sizes, sds = self.sizes, np.array([item.sd for item in self.population.covariates])
         columns = {
-            "shared": self.shared_space.coordinates(draw_priors(count, rng, shared, own), 1e-9),
+            "shared": self.shared_space.coordinates(draw_priors(count, rng, self.shared_scales, own), 1e-9),
             "typical": space.coordinates(draw_priors(count, rng, scales, priors), 1e-9),
             "between": np.log(between).reshape(-1, count).T,
             "within": np.log(within).reshape(-1, count).T,

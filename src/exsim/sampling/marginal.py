@@ -64,6 +64,7 @@ class MarginalDensity:
         `likelihood` is the marginal log likelihood alone; the curvature is what people leave of that of
         Gauss and Newton. -inf where a solve fails.
         """
+        before = self.evaluate.answered
         found = self.conditional(psi)
         value = found.at.value - 0.5 * found.log_det
         scores = np.sum(found.u[:, self.size :] ** 2, axis=1)
@@ -72,7 +73,8 @@ class MarginalDensity:
         lost = ~np.isfinite(value) | ~np.isfinite(gradient).all(axis=1)
         value[lost] = likelihood[lost] = -np.inf
         gradient[lost] = curvature[lost] = 0.0
-        return Expanded(value, likelihood, gradient, curvature, found.at.status, found.at.steps)
+        solves = np.diff(np.linspace(before, self.evaluate.answered, len(psi) + 1).astype(np.int64))
+        return Expanded(value, likelihood, gradient, curvature, found.at.status, found.at.steps, solves)
 
     def conditional(self, psi: Psi) -> Conditional:
         """Return the best people for each vector."""

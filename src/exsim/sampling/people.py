@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -28,23 +29,33 @@ def find_people(target: PopulationTarget, u: HostVectors, seed: int) -> Populati
     known of it would pass for shrinkage.
     """
     rng = np.random.default_rng([seed, 2])
-    with jax.enable_x64(True):
-        away, between = (np.asarray(part) for part in _away(target, u))
+    away, between = away_and_spread(target, u)
     some = u[np.linspace(0, len(u) - 1, SETS).astype(int)]
     looked = target.objective.look(new_people(target, some, rng))
     return PopulationResult(
         effects=tuple(item.name for item in target.population.effects),
         shrinkage=_shrinkage(target, away),
         individuals=_individuals(target, np.mean(away / between[:, None], axis=0)),
-        covariates=_covariates(target),
+        covariates=covariates_of(target, [item.name for item in target.numbers]),
         new_data=data_of(target.objective.problem, looked, rng),
         classes=class_shares(target, u, rng),
     )
 
 
+def away_and_spread(
+    target: PopulationTarget, u: HostVectors
+) -> tuple[Float[np.ndarray, "vector subject effect"], Float[np.ndarray, "vector effect"]]:
+    """Return how far people are from what is expected of them, and the sds between them.
+
+    Both are on the estimation scale.
+    """
+    with jax.enable_x64(True):
+        away, between = _away(target, u)
+        return np.asarray(away), np.asarray(between)
+
+
 @partial(jax.jit, static_argnums=0)
 def _away(target: PopulationTarget, u: Vectors | HostVectors) -> tuple[Array, Array]:
-    # How far people are from what is expected of them, and the sds between people, on the estimation scale.
     parts = target.take_apart(u)
     return target.people(parts)[0] - target.expected(parts), parts.between
 
@@ -60,8 +71,9 @@ def _shrinkage(
     return np.array(found)
 
 
-def _individuals(target: PopulationTarget, eta: Float[np.ndarray, "subject effect"]) -> Individuals:
-    population, problem = target.population, target.objective.problem
+def occasions_of(target: PopulationTarget) -> tuple[str, ...]:
+    """Return the conditions that each own number acts in, "" where a person has one for all of them."""
+    problem = target.objective.problem
     condition = dict(zip(problem.rows.simulation.tolist(), problem.rows.condition, strict=True))
     # Of each free number: the conditions that it acts in.
     acting: dict[int, list[str]] = {}
@@ -69,26 +81,30 @@ def _individuals(target: PopulationTarget, eta: Float[np.ndarray, "subject effec
         for simulation, place in enumerate(placed.free):
             if place >= 0 and simulation in condition:
                 acting.setdefault(place, []).append(condition[simulation])
+    return tuple(
+        ", ".join(dict.fromkeys(acting.get(place, ()))) if item.within is not None else ""
+        for item in target.population.effects
+        for place in item.places.tolist()
+    )
+
+
+def _individuals(target: PopulationTarget, eta: Float[np.ndarray, "subject effect"]) -> Individuals:
+    population = target.population
     effects = population.effects
     effect = np.repeat(np.arange(len(effects)), [len(item.places) for item in effects])
     subject = np.concatenate([item.subject for item in effects])
-    conditions = [
-        ", ".join(dict.fromkeys(acting.get(place, ()))) if item.within is not None else ""
-        for item in effects
-        for place in item.places.tolist()
-    ]
     # Individuals are the last of all numbers, in this order (`PopulationTarget.numbers`).
     return Individuals(
         number=np.arange(len(target.numbers) - len(effect), len(target.numbers)),
         effect=effect,
         subject=tuple(population.subjects[place] for place in subject.tolist()),
-        condition=tuple(conditions),
+        condition=occasions_of(target),
         eta=eta[subject, effect],
     )
 
 
-def _covariates(target: PopulationTarget) -> tuple[CovariateEffect, ...]:
-    names = [item.name for item in target.numbers]
+def covariates_of(target: PopulationTarget, names: Sequence[str]) -> tuple[CovariateEffect, ...]:
+    """Return the coefficients of covariates, with their places among these names."""
     free, found = target.objective.problem.free, []
     for item in target.population.covariates:
         effect = target.population.effects[item.effect]
