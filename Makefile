@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-scaling bench-fits bench-gpu recovery calibration population-recovery docs sbml clean
+.PHONY: marathon test test-slow lint format bench bench-stiff bench-gradients bench-searches bench-samplers bench-kernels bench-scaling bench-fits bench-gpu recovery calibration population-recovery docs sbml clean
 
 marathon: $(VENV)/run.stamp  ## simulate a marathon; look into runs/marathon/
 	$(BIN)/exsim simulate configs/simulate/marathon.toml --out runs/marathon --overwrite
@@ -40,6 +40,9 @@ bench-searches: $(VENV)/bench.stamp  ## searches from many starts beside optimis
 
 bench-samplers: $(VENV)/bench.stamp  ## effective draws per second beside numpyro over diffrax and Stan
 	$(BIN)/python benchmarks/samplers.py
+
+bench-kernels: $(VENV)/bench.stamp  ## which sampler chains should run: numpyro, blackjax, one for many chains
+	$(BIN)/python benchmarks/kernels.py
 
 bench-scaling: $(VENV)/bench.stamp  ## speed against the number of draws, states and cores; memory
 	$(BIN)/python benchmarks/scaling.py

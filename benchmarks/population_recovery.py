@@ -13,11 +13,12 @@ mass. `exsim.sampling.sample` draws from the posterior of them all. Of the eight
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from multiprocessing import get_context
 
 from exsim.cli.session import choose_compiler_options
 
@@ -39,7 +40,7 @@ from exsim.fit_problem import (
 )
 from exsim.fitting import Objective
 from exsim.formula import Name
-from exsim.jax_setup import enable_compilation_cache, jax
+from exsim.jax_setup import jax
 from exsim.population import Covariate, Population, RandomEffect, Spread
 from exsim.sample_result import SampleResult
 from exsim.sampling import PopulationTarget, sample
@@ -164,36 +165,39 @@ def tell(within: np.ndarray, wall_s: float) -> bool:
     return good
 
 
+def try_one(asked: tuple[int, int, int]) -> tuple[np.ndarray, str]:
+    """Make and sample one data set, (subjects, seed, number); return what lies inside, and a line on it."""
+    subjects, seed, number = asked
+    jax.config.update("jax_enable_x64", True)
+    started = time.monotonic()
+    replicate = make_replicate(subjects, np.random.default_rng([seed, number]))
+    search = SearchSettings(starts=4, draw_starts="prior")
+    settings = SampleSettings(search, chains=CHAINS, warmup=WARMUP, draws=DRAWS, stress=64, seed=number)
+    result = sample(target_of(replicate), settings)
+    found, known = inside(replicate, result), result.diagnosis
+    missed = [name for name, hit in zip(NAMES, found, strict=True) if not hit]
+    said = (
+        f"data set {number + 1:2}: {time.monotonic() - started:.0f} s, drawing "
+        f"{result.efforts['draws'].seconds:.0f} s, {result.leapfrogs.mean():.0f} steps a draw; "
+        f"of the population R-hat {known.r_hat[: len(NAMES)].max():.3f}, ESS "
+        f"{known.ess_bulk[: len(NAMES)].min():.0f}, {int(result.diverging.sum())} diverging"
+    )
+    return found, said + (f"; missed {', '.join(missed)}" if missed else "")
+
+
 def main() -> None:
-    """Sample the replicates; print what of their truths was found."""
+    """Sample the replicates, a process a core; print what of their truths was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=13)
     parser.add_argument("--subjects", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    jax.config.update("jax_enable_x64", True)
-    search = SearchSettings(starts=4, draw_starts="prior")
     begun, within = time.monotonic(), []
-    with tempfile.TemporaryDirectory() as folder:
-        enable_compilation_cache(Path(folder))
-        for number in range(asked.replicates):
-            started = time.monotonic()
-            replicate = make_replicate(asked.subjects, np.random.default_rng([asked.seed, number]))
-            settings = SampleSettings(
-                search, chains=CHAINS, warmup=WARMUP, draws=DRAWS, stress=64, seed=number
-            )
-            result = sample(target_of(replicate), settings)
-            within.append(inside(replicate, result))
-            known = result.diagnosis
-            missed = [name for name, hit in zip(NAMES, within[-1], strict=True) if not hit]
-            print(
-                f"data set {number + 1:2}: {time.monotonic() - started:.0f} s, drawing "
-                f"{result.efforts['draws'].seconds:.0f} s, {result.leapfrogs.mean():.0f} steps a draw; "
-                f"of the population R-hat {known.r_hat[: len(NAMES)].max():.3f}, ESS "
-                f"{known.ess_bulk[: len(NAMES)].min():.0f}, {int(result.diverging.sum())} diverging"
-                + (f"; missed {', '.join(missed)}" if missed else ""),
-                flush=True,
-            )
+    each = [(asked.subjects, asked.seed, number) for number in range(asked.replicates)]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        for found, said in pool.map(try_one, each):
+            within.append(found)
+            print(said, flush=True)
     if not tell(np.array(within), time.monotonic() - begun):
         sys.exit(1)
 

@@ -8,9 +8,9 @@ machine. First mean and sd of each number are shown to agree between the sampler
 exit code 1 where they do not. What counts is the smallest bulk effective sample size of the 15
 numbers over the seconds of the kept draws; also over those of the warm-up with them. The begin is compiling,
 and with exsim a thousand solves at draws of the prior and a search; steps are those of the leapfrog for a
-kept draw. Peers make `--peer-draws` draws in all, shared by their chains. numpyro runs over diffrax in a process of its own under XLA as it comes: exsim's options end the
-process over it. Stan's chains run beside each other, a process each; so do exsim's groups of four chains, a
-thread each.
+kept draw. Peers make `--peer-draws` draws in all, shared by their chains. numpyro runs over diffrax in a
+process of its own under XLA as it comes: exsim's options end the process over it. Stan's chains run beside
+each other, a process each; so do exsim's groups of four chains, a thread each.
 """
 
 from __future__ import annotations

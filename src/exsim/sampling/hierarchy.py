@@ -51,12 +51,13 @@ class PopulationTarget:
 
     with the mean and sd that the population and the person's other effects before this one lead to expect.
     Papaspiliopoulos, Roberts & Skoeld (2007), doi:10.1214/088342307000000014; Gorinova, Moore & Hoffman
-    (2020), arXiv:1906.03028.
+    (2020), arXiv:1906.03028. The sd itself is sampled on its logarithm, but where all coordinates are scores:
+    there it may well be 0, which no logarithm reaches, and it is the size of a number that passes 0.
     """
 
     whole: Objective
     population: Population
-    #: Of each person in each effect; None stands for scores.
+    #: Of each person in each effect. None: scores, and logarithms of all sds, as searches want them.
     centring: Float[np.ndarray, "subject effect"] | None = None
     #: Whether shared and typical numbers stay within their bounds; else they are their own coordinates.
     bounded: bool = True
@@ -159,14 +160,18 @@ class PopulationTarget:
         typical, more = space.numbers(own["typical"])
         log_prior += jnp.sum(more, axis=1)
         log_prior += jax.vmap(lambda theta: log_prior_theta(theta, scales, priors))(typical)
-        between, within = jnp.exp(own["between"]), jnp.exp(own["within"])
+        passing, within = np.array(self.passing), jnp.exp(own["within"])
+        between = jnp.where(passing, jnp.abs(own["between"]), jnp.exp(own["between"]))
+        log_prior += jnp.sum(jnp.where(passing, 0.0, own["between"]), axis=1) + jnp.sum(own["within"], axis=1)
         spreads = [item.between for item in population.effects]
         occasional = [item.within for item in population.effects if item.within is not None]
-        for sd, log_sd, known in ((between, own["between"], spreads), (within, own["within"], occasional)):
+        for sd, known in ((between, spreads), (within, occasional)):
             for number, spread in enumerate(known):
-                log_prior += _log_spread(spread, sd[:, number]) + log_sd[:, number]
+                log_prior += _log_spread(spread, sd[:, number])
         factor, more = self._factor(own["factor"])
         log_prior += more
+        # The sign goes to the row of the effect: what people have is smooth where the sd passes 0.
+        factor *= jnp.where(passing & (own["between"] < 0), -1.0, 1.0)[:, :, None]
         sds = np.array([item.sd for item in population.covariates])
         log_prior -= jnp.sum(0.5 * (own["coefficients"] / sds) ** 2, axis=1)
         people = own["people"].reshape(len(u), -1, effects)
@@ -202,18 +207,28 @@ class PopulationTarget:
         log_prior = jnp.zeros(len(parts.people))
         for effect, c in enumerate(self._centring.T):
             mean, sd = self._given(parts, scores, effect)
-            score = (parts.people[:, :, effect] - c * mean) / sd**c
-            log_prior -= jnp.sum(0.5 * score**2 + c * jnp.log(sd), axis=1)
+            score = parts.people[:, :, effect]
+            if c.any():
+                score = (score - c * mean) / sd**c
+                log_prior -= jnp.sum(c * jnp.log(sd), axis=1)
+            log_prior -= jnp.sum(0.5 * score**2, axis=1)
             own.append(mean + sd * score)
             scores.append(score)
         return jnp.stack(own, axis=2), log_prior
 
     def from_scores(self, u: HostVectors) -> HostVectors:
-        """Return coordinates, given them with standard scores in the place of what stands for people."""
+        """Return coordinates, given those of the same population with `centring` None."""
         if self.centring is None:
             return u
         with jax.enable_x64(True):
             return np.array(_from_scores(self, u))
+
+    @property
+    def passing(self) -> tuple[bool, ...]:
+        """Of which effects the sd may pass 0."""
+        if self.centring is None:
+            return (False,) * len(self.population.effects)
+        return tuple(not c.any() for c in self.centring.T)
 
     @property
     def _centring(self) -> np.ndarray:
@@ -349,15 +364,22 @@ class PopulationTarget:
 
 @partial(jax.jit, static_argnums=0)
 def _from_scores(target: PopulationTarget, u: Vectors | HostVectors) -> Array:
-    parts, x = target.take_apart(u), []
+    parts, x = replace(target, centring=None).take_apart(u), []
     scores: list[Array] = []
     for effect, c in enumerate(target._centring.T):
         mean, sd = target._given(parts, scores, effect)
         scores.append(parts.people[:, :, effect])
         x.append(c * mean + sd**c * scores[-1])
-    begin = target.people_from
-    end = begin + target.sizes["people"]
-    return jnp.asarray(u).at[:, begin:end].set(jnp.stack(x, axis=2).reshape(len(u), -1))
+    people, between = target.people_from, target.sizes["shared"] + target.sizes["typical"]
+    u = (
+        jnp.asarray(u)
+        .at[:, people : people + target.sizes["people"]]
+        .set(jnp.stack(x, axis=2).reshape(len(u), -1))
+    )
+    for effect, passing in enumerate(target.passing):
+        if passing:
+            u = u.at[:, between + effect].set(parts.between[:, effect])
+    return u
 
 
 @partial(jax.jit, static_argnums=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float
 
 from ..fit_problem import SearchSettings
 from ..fitting import Evaluator, best_of, search_from_starts
+from ..fitting.searching import Search
 from ..jax_setup import jax, jnp
 from .climbing import climb, climb_from, expand_in_coordinates, root_of
 from .density import HostVectors, Target
@@ -18,6 +20,10 @@ from .targets import SharedTarget
 
 #: So far from a bound, as a share of the width, a search begins; and so much of the prior spread of people.
 _MARGIN, _START = 0.02, 0.5
+#: An sd between people may well be smaller by so many standard deviations of its logarithm.
+_SDS = 2.0
+#: Below so much, on average, an effect is told by the population and not by people's own data.
+_THIN = 0.3
 
 
 class Begun(NamedTuple):
@@ -60,17 +66,36 @@ def _begin_of_people(target: PopulationTarget, evaluate: Evaluator, settings: Se
 
     The highest density of all together makes people too different where data are thin, and all the same in
     coordinates of their values. Each coordinate of a person is centred by the share of its prior variance
-    that the data take away.
+    that the data take away, were people as alike as they may well be: where an sd may be next to 0, values
+    as coordinates make a funnel. Of an effect of which the data take little the sd may pass 0.
     """
-    scored = target.centred_by(np.zeros((len(target.population.subjects), len(target.population.effects))))
+    scored = replace(target, centring=None)
     together = climb(scored, evaluate, _typical_starts(scored, settings), settings.iterations)
     density = MarginalDensity(scored, evaluate)
     population = climb_from(density, together[None, : target.people_from], settings.iterations)
     found = density.conditional(population.vectors)
-    centred = target.centred_by(density.known_share(found)[0])
+    alike = density.conditional(_alike(scored, population))
+    known = density.known_share(alike)[0]
+    centred = target.centred_by(np.where(known.mean(axis=0) < _THIN, 0.0, known))
     center = centred.from_scores(found.u)
-    at = expand_in_coordinates(centred, evaluate, center)
-    return Begun(centred, center[0], root_of(at.curvature[0]))
+    curvature = expand_in_coordinates(centred, evaluate, center).curvature[0]
+    # How people go with an sd turns about where it passes 0.
+    people = np.arange(len(curvature)) >= target.people_from
+    first = target.sizes["shared"] + target.sizes["typical"]
+    for effect, passing in enumerate(centred.passing):
+        if passing:
+            curvature[first + effect, people] = curvature[people, first + effect] = 0.0
+    return Begun(centred, center[0], root_of(curvature))
+
+
+def _alike(target: PopulationTarget, found: Search) -> HostVectors:
+    # The population with sds between people as small as they may well be.
+    root = root_of(found.at.curvature[0])
+    first = target.sizes["shared"] + target.sizes["typical"]
+    between = slice(first, first + target.sizes["between"])
+    smaller = found.vectors.copy()
+    smaller[0, between] -= _SDS * np.sqrt(np.diag(root @ root.T))[between]
+    return smaller
 
 
 def _typical_starts(target: PopulationTarget, settings: SearchSettings) -> HostVectors:
