@@ -285,3 +285,22 @@ def test_the_gradient_goes_through_an_event_and_the_time_of_it(tmp_path) -> None
     found = objective.expand(theta[None]).gradient[0]
     assert (np.abs(found) > 0.1).all()
     np.testing.assert_allclose(found, _differences(objective, theta), rtol=1e-3)
+
+
+def test_the_factor_of_a_batch_adds_its_logarithm_to_npx(tmp_path) -> None:
+    scale = free("scale", 1.0, kind="scale")
+    known = np.log2(rise(4.0, 0.5, 0.7, np.array(TIMES_H)))
+    problem = rise_problem(
+        tmp_path,
+        ("release",),
+        numbers=[scale],
+        noise={"family": "normal", "scale": Noisy(0.3)},
+        quantity=("log2",) * 5,
+        value=known + 3.0,
+        factor=np.full(5, 1),
+    )
+    vector = Objective(problem).scales.theta(np.array([4.0, 8.0]))
+    at = Objective(problem).expand(vector[None])
+    # All residuals are 0.
+    assert at.likelihood[0] == pytest.approx(-5 * (np.log(0.3) + 0.5 * np.log(2 * np.pi)), abs=1e-6)
+    assert at.curvature[0, 1, 1] == pytest.approx(5 / (0.3 * np.log(2)) ** 2, rel=1e-5)

@@ -16,6 +16,9 @@ from exsim.inputs.config import is_sample_config, read_fit_config, to_toml
 from .fit_files import FREE, HEADER, IL6, fit_text, line_of, table_text, write
 
 SAMPLE = "[sample]\n"
+_NORMAL = '[[observable]]\nanalyte = "IL6"\nnoise = "normal"\n'
+BLANK = _NORMAL + 'sd = 2.0\nbatch = "factor and offset"\n'
+NPX = _NORMAL + "sd = 0.3\n"
 _RELEASE = '[[fit.parameter]]\nname = "release_gain"\n'
 
 
@@ -108,9 +111,9 @@ def test_numbers_that_outnumber_the_data_may_be_flat_between_bounds(tmp_path: Pa
         ),
         # ---- batches
         (
-            fit_text(observable=IL6 + 'batch = "factor"\n', fit=FREE + SAMPLE),
+            fit_text(observable=BLANK, fit=FREE + SAMPLE),
             "batch",
-            ("the best factor of a batch is worked out", "write study_sd = 0.4 under [fit]"),
+            ("the best factor and offset of a batch are worked out", 'write batch = "factor" where'),
         ),
     ],
 )
@@ -121,10 +124,10 @@ def test_what_cannot_be_sampled_is_said_with_line_and_way_out(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folds = table_text(
-        "R01,race,end,h,IL6,81,fold,p1", "R02,race,end,h,IL6,71,fold,p1", header=HEADER + ",batch"
+    units = table_text(
+        *(f"R0{n},race,end,h,IL6,{80 + n},AU,p1" for n in range(1, 5)), header=HEADER + ",batch"
     )
-    path = write(tmp_path, text, folds if "batch" in text else None)
+    path = write(tmp_path, text, units if "batch" in text else None)
     assert main(["check", str(path)]) == 3
     printed = capsys.readouterr().out
     for word in words:
@@ -132,12 +135,12 @@ def test_what_cannot_be_sampled_is_said_with_line_and_way_out(
     assert re.search(rf"^{re.escape(str(path))}:{line_of(text, part)}\s", printed, re.MULTILINE), printed
 
 
-def test_a_flat_logit_and_a_batch_may_be_fitted_and_are_refused_together_by_a_sampler(tmp_path: Path) -> None:
+def test_a_flat_logit_and_a_blank_may_be_fitted_and_are_refused_together_by_a_sampler(tmp_path: Path) -> None:
     text = fit_text(
-        observable=IL6 + 'batch = "factor"\n',
+        observable=BLANK,
         fit=FREE + _RELEASE + 'scale = "logit"\nprior = "none"\n',
     )
-    rows = ("R01,race,end,h,IL6,81,fold,p1", "R02,race,end,h,IL6,71,fold,p1")
+    rows = [f"R0{n},race,end,h,IL6,{80 + n},AU,p1" for n in range(1, 5)]
     path = write(tmp_path, text, table_text(*rows, header=HEADER + ",batch"))
     read_fit(path)
     with pytest.raises(ConfigError) as caught:
@@ -156,3 +159,18 @@ def test_factors_of_studies_are_sampled(tmp_path: Path) -> None:
     table = table_text(*rows, header=HEADER + ",batch")
     study = read_sample(write(tmp_path, fit_text(fit=FREE + "study_sd = 0.4\n"), table))
     assert [item.name for item in study.problem.free] == ["release_gain", "scale[p1]", "scale[p2]"]
+
+
+@pytest.mark.parametrize(("unit", "mode"), [("fold", "factor"), ("NPX", "offset")])
+def test_factors_of_batches_are_sampled(unit: str, mode: str, tmp_path: Path) -> None:
+    rows = [f"R0{n},race,end,h,IL6,{5 + n},{unit},p{2 - n % 2}" for n in (1, 2, 3)]
+    noise = IL6 if unit == "fold" else NPX
+    text = fit_text(observable=f'{noise}batch = "{mode}"\n')
+    path = write(tmp_path, text, table_text(*rows, header=HEADER + ",batch"))
+    problem = read_sample(path).problem
+    assert [item.name for item in problem.free[1:]] == ["scale[IL6, p1]", "scale[IL6, p2]"]
+    assert problem.rows.factor.tolist() == [1, 2, 1]
+    assert (problem.rows.batch == -1).all()
+    assert problem.observables[0].batch is None
+    # A fit works them out, as before.
+    assert len(read_fit(path).problem.free) == 1

@@ -129,11 +129,11 @@ def _predict(
     logarithmic = is_a("log2")
     positive = logarithmic & (first > 0)
     log2 = jnp.where(positive, jnp.log2(jnp.where(positive, first, 1.0)), jnp.nan)
+    factor = jnp.where(rows.factor >= 0, x[rows.factor], 1.0)
     f = jnp.where(paired, over, first)
-    f = jnp.where(logarithmic, log2, f)
     f = jnp.where(is_a("time_of_peak"), first - rows.time_h, f)
     f = jnp.where(is_a("share_removed"), 1.0 - over, f)
-    f = f * jnp.where(rows.factor >= 0, x[rows.factor], 1.0)
+    f = jnp.where(logarithmic, log2 + jnp.log2(factor), f * factor)
     scale = jnp.where(rows.scale_free >= 0, x[rows.scale_free], rows.scale)
     proportional = jnp.where(rows.proportional_free >= 0, x[rows.proportional_free], rows.proportional)
     return (_batched(rows, f, scale) if rows.batches else f), scale, proportional

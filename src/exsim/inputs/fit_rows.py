@@ -19,6 +19,9 @@ from .fit_observables import Observed, row_quantity
 from .fit_targets import PRIOR_REACH
 from .lab_data_text import listed
 
+#: How far the factor of a batch may be from 1, both ways: units are arbitrary.
+_BATCH_REACH = 1e6
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -153,6 +156,39 @@ def check_batches(
                 f"{table.path}: {shown} of {name} has {measured} measured value{'s' * (measured != 1)}"
                 f" ({lines}): its own {observables[place].batch} explains all of it"
             )
+
+
+def with_batch_numbers(
+    rows: FitRows, numbers: list[FreeNumber], observables: Sequence[Observable]
+) -> tuple[FitRows, list[Observable]]:
+    """Return rows and observables with a free factor for each batch; the factors go to the end of `numbers`.
+
+    A factor is flat on its logarithm, and adds log2 of itself to NPX. Batches with a blank stay as they are.
+    """
+    places: dict[tuple[int, int], int] = {}
+    factor, batch = rows.factor.copy(), rows.batch.copy()
+    for row, (place, own) in enumerate(zip(rows.observable.tolist(), rows.batch.tolist(), strict=True)):
+        observable = observables[place]
+        if own < 0 or observable.batch == "factor and offset":
+            continue
+        if (place, own) not in places:
+            places[place, own] = len(numbers)
+            name = f"{observable.name}, {rows.group[row]}" if rows.group[row] else observable.name
+            numbers.append(
+                FreeNumber(
+                    name=f"scale[{name}]",
+                    unit="dimensionless",
+                    label=f"factor of {name}",
+                    kind="scale",
+                    scale="log",
+                    low=1 / _BATCH_REACH,
+                    high=_BATCH_REACH,
+                    nominal=1.0,
+                )
+            )
+        factor[row], batch[row] = places[place, own], -1
+    left = [replace(item, batch=None) if item.batch != "factor and offset" else item for item in observables]
+    return replace(rows, factor=factor, batch=batch), left
 
 
 def with_study_factors(

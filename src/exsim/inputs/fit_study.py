@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import ConfigError, EvidenceError, InputError, LabDataError, did_you_mean
@@ -25,6 +25,7 @@ from .fit_rows import (
     make_rows,
     make_simulations,
     wanted_simulations,
+    with_batch_numbers,
     with_study_factors,
 )
 from .fit_targets import FreeTarget, check_bout_bounds, read_free_targets
@@ -96,6 +97,9 @@ def read_fit_inputs(config: LoadedFit, model: ModelSpec, *, sampled: bool = Fals
     parts = read(found, config, model, hashes)
     profiled: tuple[int, ...] = ()
     if parts is not None:
+        if sampled:
+            rows, observables = with_batch_numbers(parts.rows, parts.free, parts.observables)
+            parts = replace(parts, rows=rows, observables=observables)
         profiled = _profiled(found, config, parts.reported)
         _check_numbers(found, parts, sampled=sampled)
         if sampled:

@@ -11,7 +11,7 @@ from .fit_targets import FreeTarget
 
 
 def check_sampled(found: ConfigFindings, spec: FitSpec, targets: Sequence[FreeTarget]) -> None:
-    """Note what cannot be sampled: numbers without a prior and an end, batches solved in closed form."""
+    """Note what cannot be sampled: numbers without a prior and an end, blanks solved in closed form."""
     for item in targets:
         if item.prior is None and not _ends(item):
             hint = (
@@ -22,13 +22,13 @@ def check_sampled(found: ConfigFindings, spec: FitSpec, targets: Sequence[FreeTa
             message = f"{item.name} is flat on a {item.scale} scale without an end: there is no such prior"
             found.refuse(message, item.path, hint)
     for index, observable in enumerate(spec.observable):
-        if observable.batch is not None:
+        if observable.batch == "factor and offset":
             message = (
-                f"the best {observable.batch} of a batch is worked out, which says nothing of its spread"
+                "the best factor and offset of a batch are worked out, which says nothing of their spread"
             )
             hint = (
-                "leave batch out, and write study_sd = 0.4 under [fit]: each batch has a factor that is"
-                " sampled, on levels and folds (arbitrary units and NPX can only be fitted: exsim fit)"
+                'write batch = "factor" where there is no blank: factors are sampled; with a blank it can'
+                " only be fitted: exsim fit"
             )
             found.refuse(message, ("observable", index, "batch"), hint)
 
