@@ -53,6 +53,7 @@ def test_module_imports_without_its_peer(name):
     assert importlib.import_module(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "most"),
     [("exsim", 1e-6), ("diffrax_gradient", 1e-6), ("lsoda_differences", 1e-4), ("amici_sensitivities", 1e-5)],

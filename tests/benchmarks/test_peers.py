@@ -79,6 +79,7 @@ def test_c_kernel_agrees_with_the_reference(c_kernel, problems, ten_state, refer
     assert subnormal * 3.0 > 0.0, "the kernel made this process round subnormals to zero"
 
 
+@pytest.mark.slow
 def test_c_kernel_agrees_with_exsim_on_the_marathon(c_kernel, problems):
     problem = problems.marathon(3)
     states = c_kernel.prepare(problem, 1e-8, 1e-11, 4)()
