@@ -304,3 +304,17 @@ def test_the_factor_of_a_batch_adds_its_logarithm_to_npx(tmp_path) -> None:
     # All residuals are 0.
     assert at.likelihood[0] == pytest.approx(-5 * (np.log(0.3) + 0.5 * np.log(2 * np.pi)), abs=1e-6)
     assert at.curvature[0, 1, 1] == pytest.approx(5 / (0.3 * np.log(2)) ** 2, rel=1e-5)
+
+
+def test_a_vector_that_needs_too_many_steps_fails_alone(tmp_path) -> None:
+    whole = rise_problem(tmp_path, ("k",))
+    theta = Objective(whole).scales.theta(np.array([0.7]))[None]
+    fast = Objective(whole).scales.theta(np.array([13.9]))[None]
+    slow_steps, fast_steps = (int(Objective(whole).expand(at).steps[0]) for at in (theta, fast))
+    assert slow_steps < fast_steps - 2
+    tight = Objective(replace(whole, max_steps=(slow_steps + fast_steps) // 2))
+    both = np.concatenate([theta, fast, theta])
+    assert (np.isfinite(tight.expand(both).value) == [True, False, True]).all()
+    looked = tight.look(both)
+    assert (np.isfinite(looked.prediction).all(axis=1) == [True, False, True]).all()
+    np.testing.assert_allclose(looked.prediction[0], tight.look(theta).prediction[0], rtol=1e-6)

@@ -139,18 +139,29 @@ class Objective:
 
     def look(self, vectors: Vectors) -> Rowwise:
         """Return what the data say row by row for each vector, (vector, row); NaN where a solve failed."""
-        parts = [vectors[begin : begin + self.together] for begin in range(0, len(vectors), self.together)]
+        size = self.together
+        found, status = self._look_at([vectors[at : at + size] for at in range(0, len(vectors), size)])
+        spent = np.flatnonzero(status == Status.STEP_BUDGET)
+        if not len(spent) or len(vectors) == 1:
+            return found
+        alone, _ = self._look_at([vectors[place : place + 1] for place in spent])
+        for whole, own in zip(jax.tree.leaves(found), jax.tree.leaves(alone), strict=True):
+            whole[spent] = own
+        return found
+
+    def _look_at(self, parts: list[np.ndarray]) -> tuple[Rowwise, Int[np.ndarray, "vector"]]:
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             found = list(pool.map(self._look_at_part, parts))
         return jax.tree.map(lambda *arrays: np.concatenate(arrays), *found)
 
-    def _look_at_part(self, part: Vectors) -> Rowwise:
+    def _look_at_part(self, part: Vectors) -> tuple[Rowwise, Int[np.ndarray, "vector"]]:
         theta = np.concatenate([part, np.repeat(part[-1:], self.together - len(part), axis=0)])
         with jax.enable_x64(True):
             features, _, status, _ = self._solve(np, theta)
             features = np.where((status == Status.DONE)[:, None], features, np.nan)
             looked = look_at_rows(self.scales, self.rows, features, theta)
-            return jax.tree.map(lambda array: np.asarray(array)[: len(part)], looked)
+            rowwise = jax.tree.map(lambda array: np.asarray(array)[: len(part)], looked)
+            return rowwise, status[: len(part)]
 
     def prior_information(self, vector: Float[np.ndarray, "parameter"]) -> Array:
         """Return minus the second derivatives of the log prior."""
