@@ -12,6 +12,7 @@ from .choices import ScaleName
 from .fit_problem import FitProblem, FreeNumber, Noisy
 from .marginals import Marginal
 from .population import Population, RandomEffect, Spread
+from .sample_result import SampledNumber
 
 #: A standard deviation is searched for between these shares of the scale of its prior, from that one.
 _LEAST_SPREAD, _MOST_SPREAD, _NOMINAL_SPREAD = 0.01, 10.0, 0.5
@@ -61,6 +62,26 @@ def population_numbers(free: Sequence[FreeNumber], population: Population) -> tu
         )
         for item in population.covariates
     ]
+    return tuple(found)
+
+
+def sampled_numbers(free: Sequence[FreeNumber], population: Population) -> tuple[SampledNumber, ...]:
+    """Return what of a population has a posterior: its numbers, plain correlations, and those of people."""
+    effects = population.effects
+    found = [
+        SampledNumber(item.name, item.label, item.unit, item.scale)
+        for item in population_numbers(free, replace(population, correlated=False))
+    ]
+    if population.correlated:
+        found += [
+            SampledNumber(
+                f"correlation[{other.name}, {one.name}]", f"{other.name} with {one.name}", "1", "linear"
+            )
+            for number, other in enumerate(effects)
+            for one in effects[:number]
+        ]
+    people = [free[place] for item in effects for place in item.places.tolist()]
+    found += [SampledNumber(item.name, item.label, item.unit, item.scale, "individual") for item in people]
     return tuple(found)
 
 

@@ -78,6 +78,15 @@ def test_people_are_pulled_to_the_mean_as_their_errors_say(schools: FitResult) -
     assert b"S3,theta,," in fitted_individuals_csv(schools.people)
 
 
+def test_the_band_of_a_person_has_what_is_not_known_of_the_person(schools: FitResult) -> None:
+    tau = schools.best[1]
+    own = (tau**-2 + SCHOOLS_SD**-2) ** -0.5
+    width = schools.curves.upper[:, 0, 0] - schools.curves.lower[:, 0, 0]
+    # And what is not known of mean and sd.
+    assert (width > 0.9 * 2 * 1.96 * own).all()
+    assert (width < 3 * 2 * 1.96 * own).all()
+
+
 def test_the_report_says_that_people_are_integrated_out_and_how_far_to_trust_them(tmp_path, schools) -> None:
     target = eight_schools(tmp_path)
     text = fit_text(objective_of(target.whole.problem, target.population).problem, schools)

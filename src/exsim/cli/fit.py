@@ -12,7 +12,7 @@ from ..api import FitStudy, read_fit, search_settings
 from ..evidence import Score, Summary, summarise
 from ..outputs.files import Content
 from ..outputs.journal import Journal
-from ..outputs.run_record import Stopwatch, build_record
+from ..outputs.run_record import Stopwatch
 from .evidence_scores import (
     as_text,
     case_row,
@@ -25,6 +25,7 @@ from .evidence_scores import (
 from .progress import Teller, say
 from .resuming import is_done, journal_of
 from .session import start_jax
+from .study_record import hashes_of, record_of
 
 if TYPE_CHECKING:
     from ..fit_problem import FitProblem
@@ -49,21 +50,17 @@ def fit(arguments: argparse.Namespace) -> int:
     if said:
         for warning in warnings:
             say(f"warning: {warning}")
-    hashes = {**dict(study.problem.model.file_hashes), **study.data_hashes}
+    hashes = hashes_of(study)
     with journal_of(folder, "fit", arguments, study.config, hashes, study.seed, device) as (journal, seed):
         problem, result = _fitted(study, seed, journal, said)
-        record = build_record(
-            command="fit",
-            config=study.config.spec.model_dump(mode="json", by_alias=True),
-            input_hashes={str(study.config.path): study.config.sha256, **hashes},
+        record = record_of(
+            "fit",
+            study,
             seed=seed,
             device=device,
-            dtype="float64",
-            solver={"method": study.problem.method, "rtol": study.problem.rtol, "atol": study.problem.atol},
-            timing=watch.read() | {stage: effort.seconds for stage, effort in result.efforts.items()},
+            watch=watch,
+            efforts=result.efforts,
             warnings=warnings,
-            repairs=study.repairs,
-            title=study.config.spec.label or study.config.question,
         )
         scored = _score_evidence(study, result, said)
         files = _write(problem, folder, result, record, scored)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..api import SampleStudy, read_sample
 from ..outputs.journal import Journal
-from ..outputs.run_record import Stopwatch, build_record
+from ..outputs.run_record import Stopwatch
 from .progress import Teller, say
 from .resuming import is_done, journal_of
 from .session import start_jax
 from .stopping import EXIT_SIGINT
+from .study_record import hashes_of, record_of
 
 if TYPE_CHECKING:
     from ..sample_result import SampleResult
@@ -40,21 +41,17 @@ def sample(arguments: argparse.Namespace) -> int:
     from ..outputs.sample_folder import write_sample_folder
 
     problem = study.problem
-    hashes = {**dict(problem.model.file_hashes), **study.data_hashes}
+    hashes = hashes_of(study)
     with journal_of(folder, "sample", arguments, study.config, hashes, study.seed, device) as (journal, seed):
         result = _sampled(study, seed, journal, said)
-        record = build_record(
-            command="sample",
-            config=study.config.spec.model_dump(mode="json", by_alias=True),
-            input_hashes={str(study.config.path): study.config.sha256, **hashes},
+        record = record_of(
+            "sample",
+            study,
             seed=seed,
             device=device,
-            dtype="float64",
-            solver={"method": problem.method, "rtol": problem.rtol, "atol": problem.atol},
-            timing=watch.read() | {stage: effort.seconds for stage, effort in result.efforts.items()},
+            watch=watch,
+            efforts=result.efforts,
             warnings=warnings,
-            repairs=study.repairs,
-            title=study.config.spec.label or study.config.question,
         )
         files = write_sample_folder(folder, problem, result, record, record["title"])
         if result.complete:

@@ -36,11 +36,11 @@ def fit_curves(
     The band is made of vectors from a normal density with this information, on the estimation scale and
     inside the bounds, along the directions in which it is positive; each counts with the ratio of its true
     density to the normal one (sampling importance resampling: Dosne et al. 2016,
-    doi:10.1007/s10928-016-9487-8).
+    doi:10.1007/s10928-016-9487-8). People of a population are drawn about their best for each vector.
     """
     draws, log_normal = _draws(best, information, box, seed)
     weight = _weights(evaluate(draws).value - log_normal)
-    return curves_of(*objective.solved(draws), weight, lambda curves: curves[:, 0])
+    return curves_of(*objective.solved(draws, seed), weight, lambda curves: curves[:, 0])
 
 
 def curves_of(

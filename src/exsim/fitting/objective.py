@@ -129,8 +129,11 @@ class Objective:
         once = np.ones(count, dtype=np.int64)
         return Expanded(value, likelihood, gradient, curvature, status[:count], np.repeat(steps, count), once)
 
-    def solved(self, vectors: Vectors) -> tuple[Objective, Vectors]:
-        """Return what is simulated for vectors: an objective, and a vector of it for each."""
+    def solved(self, vectors: Vectors, seed: int | None = None) -> tuple[Objective, Vectors]:
+        """Return what is simulated for vectors: an objective, and a vector of it for each.
+
+        Where vectors leave something open that is simulated, with a `seed` that is drawn, but for the first.
+        """
         return self, vectors
 
     def people(self, vector: Float[np.ndarray, "parameter"]) -> FittedPeople | None:

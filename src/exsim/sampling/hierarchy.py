@@ -13,7 +13,7 @@ from ..fit_problem import FreeNumber
 from ..fitting import Objective
 from ..jax_setup import jax, jnp
 from ..population import Population, Spread
-from ..population_numbers import shared_places
+from ..population_numbers import sampled_numbers, shared_places
 from ..priors import draw_priors, log_prior_theta, support
 from ..sample_result import SampledNumber
 from ..scales import Scales
@@ -278,47 +278,7 @@ class PopulationTarget:
     @cached_property
     def numbers(self) -> tuple[SampledNumber, ...]:
         """What has a posterior: shared and typical numbers, spreads, coefficients, correlations, people."""
-        free, effects = self.whole.problem.free, self.population.effects
-        scales, _, _ = self.typical
-        found = [
-            SampledNumber(
-                free[int(place)].name, free[int(place)].label, free[int(place)].unit, free[int(place)].scale
-            )
-            for place in self.shared
-        ]
-        found += [
-            SampledNumber(item.name, f"{item.label}, typical", item.unit, scale)
-            for item, scale in zip(effects, scales.scales, strict=True)
-        ]
-        found += [_spread(f"sd_between[{item.name}]", f"{item.label}, sd between people") for item in effects]
-        found += [
-            _spread(f"sd_within[{item.name}]", f"{item.label}, sd between occasions")
-            for item in effects
-            if item.within is not None
-        ]
-        found += [
-            SampledNumber(
-                f"effect[{item.name} on {effects[item.effect].name}]",
-                f"effect of {item.name} on {effects[item.effect].label}",
-                "1",
-                "linear",
-            )
-            for item in self.population.covariates
-        ]
-        if self.population.correlated:
-            found += [
-                SampledNumber(f"correlation[{b.name}, {a.name}]", f"{b.name} with {a.name}", "1", "linear")
-                for k, b in enumerate(effects)
-                for a in effects[:k]
-            ]
-        found += [
-            SampledNumber(
-                free[place].name, free[place].label, free[place].unit, free[place].scale, "individual"
-            )
-            for item in effects
-            for place in item.places.tolist()
-        ]
-        return tuple(found)
+        return sampled_numbers(self.whole.problem.free, self.population)
 
     def values(self, u: HostVectors) -> Float[np.ndarray, "vector number"]:
         """Return the numbers in their units."""
@@ -410,10 +370,6 @@ def _unbounded(item: FreeNumber) -> FreeNumber:
     if item.scale == "logit":
         return replace(item, prior=None)
     return replace(item, prior=None, low=0.0 if item.scale in ("log", "log10") else -np.inf, high=np.inf)
-
-
-def _spread(name: str, label: str) -> SampledNumber:
-    return SampledNumber(name, label, "1", "log")
 
 
 def _log_spread(spread: Spread, sd: Array) -> Array:

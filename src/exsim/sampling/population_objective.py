@@ -63,11 +63,19 @@ class PopulationObjective(Objective):
         )
 
     def solved(
-        self, vectors: Float[np.ndarray, "vector parameter"]
+        self, vectors: Float[np.ndarray, "vector parameter"], seed: int | None = None
     ) -> tuple[Objective, Float[np.ndarray, "vector own"]]:
-        """Return what is simulated for vectors: their most likely people."""
-        u = self._marginal.conditional(vectors * self._per_theta).u
-        return self.target.objective, theta_of(self.target, u)
+        """Return what is simulated for vectors: their most likely people.
+
+        With a seed, people but those of the first vector are drawn from the normal density about these.
+        """
+        found = self._marginal.conditional(vectors * self._per_theta)
+        if seed is not None and np.isfinite(found.log_det).all():
+            own = found.at.curvature[1:, self.target.people_from :, self.target.people_from :]
+            root = np.linalg.inv(np.linalg.cholesky(own)).transpose(0, 2, 1)
+            scores = np.random.default_rng(seed).standard_normal((*root.shape[:2], 1))
+            found.u[1:, self.target.people_from :] += (root @ scores)[:, :, 0]
+        return self.target.objective, theta_of(self.target, found.u)
 
     def prior_information(self, vector: Float[np.ndarray, "parameter"]) -> Array:
         """Return minus the second derivatives of the log prior, each by its own number."""
