@@ -1,7 +1,7 @@
 """Which sampler should chains run? Effective draws per second on exsim's own density, in one run.
 
     make bench-kernels
-    python benchmarks/kernels.py [--draws 400] [--warmup 400] [--many 32]
+    python benchmarks/kernels.py [--draws 400] [--warmup 500]
 
 All samplers ask the same density, in the same whitened coordinates, from the same search, in one thread:
 NUTS of numpyro as `exsim sample` has it, NUTS of blackjax with its window adaptation, and of blackjax a
@@ -18,12 +18,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from exsim.cli.session import choose_compiler_options
@@ -34,15 +31,15 @@ if __name__ == "__main__":
 
 import blackjax
 import numpy as np
-import optax
 
 from exsim import api
 from exsim.fit_problem import SearchSettings
 from exsim.fitting import Evaluator, Objective
-from exsim.jax_setup import enable_compilation_cache, jax
+from exsim.jax_setup import jax
 from exsim.sampling import SharedTarget, Target, target_of
-from exsim.sampling.chains import CHAINS_TOGETHER, MOST_DRAWS, Chains
+from exsim.sampling.chains import MOST_DRAWS, Chains
 from exsim.sampling.density import Whitening, of_one
+from exsim.sampling.many_chains import ManyChains
 from exsim.sampling.starting import begin
 from peers import posteriors
 from peers.drawn import Drawn, Sampler, distance
@@ -52,7 +49,7 @@ FARTHEST = 4.5
 ACCEPTANCE, DEPTH, SEED = 0.8, 10, 1
 #: Of each solve: what is far off ends early, as in `exsim sample`.
 MOST_STEPS = 2000
-FIRST = f"numpyro NUTS, {CHAINS_TOGETHER} chains"
+FIRST, MANY = f"numpyro NUTS, {Chains.together} chains", ManyChains.together
 #: A sampler of many chains is kept beside NUTS where it gives so many times as much.
 WORTH = 2.0
 
@@ -70,11 +67,11 @@ def starts(at: Whitening, chains: int) -> np.ndarray:
     return np.random.default_rng(SEED).standard_normal((chains, len(at.center)))
 
 
-def numpyro_nuts(target: Target, at: Whitening, chains: int) -> Sampler:
-    """Return numpyro's NUTS as exsim runs it: a group of chains as lanes."""
+def of_exsim(kind: type[Chains], acceptance: float, target: Target, at: Whitening, chains: int) -> Sampler:
+    """Return chains as `exsim sample` runs them: a group as lanes, draw by draw."""
 
     def sample(warmup: int, draws: int) -> Drawn:
-        made = Chains(target, at, chains, warmup, SEED, ACCEPTANCE, DEPTH)
+        made = kind(target, at, chains, warmup, SEED, acceptance, DEPTH)
         begun = time.perf_counter()
         states, _ = made.advance(made.begin(starts(at, chains)), 1)
         ready = time.perf_counter()
@@ -129,39 +126,6 @@ def blackjax_nuts(target: Target, at: Whitening, chains: int) -> Sampler:
     return sample
 
 
-def chees(target: Target, at: Whitening, chains: int) -> Sampler:
-    """Return blackjax's ChEES-HMC."""
-    log_density = of_one(target, at)
-    warm_up = blackjax.chees_adaptation(log_density, chains, target_acceptance_rate=0.651)
-
-    def sample(warmup: int, draws: int) -> Drawn:
-        key, z = jax.random.PRNGKey(SEED), starts(at, chains)
-        kept_keys = jax.random.split(jax.random.PRNGKey(SEED + 1), draws)
-        begun = time.perf_counter()
-        # What it makes holds functions, so that it cannot be compiled as a whole: the second time, what it
-        # compiles on its way is on the disk.
-        jax.block_until_ready(warm_up.run(key, z, 0.1, optax.adam(0.02), warmup)[0][0])
-        once = time.perf_counter()
-        (states, parameters), _ = warm_up.run(key, z, 0.1, optax.adam(0.02), warmup)
-        jax.block_until_ready(states)
-        warm = time.perf_counter()
-        kernel = blackjax.dynamic_hmc(log_density, **parameters)
-
-        def one(states: Any, key: Any) -> Any:
-            states, info = jax.vmap(kernel.step)(jax.random.split(key, chains), states)
-            return states, (states.position, info.num_integration_steps)
-
-        program = jax.jit(partial(jax.lax.scan, one)).lower(states, kept_keys).compile()
-        ready = time.perf_counter()
-        _, (z, steps) = jax.block_until_ready(program(states, kept_keys))
-        ended = time.perf_counter()
-        kept = np.asarray(z).swapaxes(0, 1)
-        compiling = once - begun - (warm - once) + ready - warm
-        return Drawn(kept, compiling, warm - once, ended - ready, int(np.sum(steps)))
-
-    return sample
-
-
 def _timed(begun: float, warm_up: Callable[[], Any], draw: Callable[[Any], Any]) -> Drawn:
     compiled = time.perf_counter()
     ready = jax.block_until_ready(warm_up())
@@ -176,9 +140,9 @@ def compare(name: str, target: Target, asked: argparse.Namespace) -> bool:
     """Print a table for a posterior; say whether all samplers found the same one."""
     target, at = density_of(target)
     samplers = {
-        FIRST: numpyro_nuts(target, at, CHAINS_TOGETHER),
-        f"blackjax NUTS, {CHAINS_TOGETHER} chains": blackjax_nuts(target, at, CHAINS_TOGETHER),
-        f"blackjax ChEES, {asked.many} chains": chees(target, at, asked.many),
+        FIRST: of_exsim(Chains, ACCEPTANCE, target, at, Chains.together),
+        f"blackjax NUTS, {Chains.together} chains": blackjax_nuts(target, at, Chains.together),
+        f"blackjax ChEES, {MANY} chains": of_exsim(ManyChains, 0.651, target, at, MANY),
     }
     print(
         f"\n{name}\n{'':28}{'draws':>10}{'steps':>8}{'compile s':>11}{'warm-up s':>11}{'draws s':>9}"
@@ -208,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, count in (("draws", 400), ("warmup", 400), ("many", 32)):
+    for name, count in (("draws", 400), ("warmup", 500)):
         parser.add_argument(f"--{name}", type=int, default=count)
     asked = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
@@ -222,9 +186,7 @@ def main() -> None:
         "ten states, 15 free numbers": SharedTarget(Objective(posteriors.fit_problem(ten, 1e-6, 1e-9))),
         "marathon_1998": target_of(marathon.problem, marathon.population),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        enable_compilation_cache(Path(folder))
-        agreed = [compare(name, target, asked) for name, target in targets.items()]
+    agreed = [compare(name, target, asked) for name, target in targets.items()]
     print(f"\nA sampler of many chains is kept beside NUTS for {WORTH:g} times its rate or more.")
     if not all(agreed):
         sys.exit(1)

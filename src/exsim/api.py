@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError, Problem
-from .fit_problem import FitProblem, SampleSettings, SearchSettings
+from .fit_problem import SAMPLER_DEFAULTS, FitProblem, SampleSettings, SearchSettings
 from .fit_spec import FitSettings
 from .inputs.config import LoadedConfig, LoadedFit, check_against_model, read_config, read_fit_config
 from .inputs.fit_study import read_fit_inputs
@@ -275,15 +275,19 @@ def read_sample(config: str | Path, overrides: Sequence[str] = ()) -> SampleStud
 
 def _sample_settings(config: LoadedFit, seed: int) -> SampleSettings:
     asked, fit = config.spec.sample or SampleSpec(), config.spec.fit
+    usual = SAMPLER_DEFAULTS[asked.sampler]
     return SampleSettings(
         search=_search_settings(fit, seed if fit.seed is None else fit.seed),
-        chains=asked.chains,
-        warmup=asked.warmup,
-        draws=asked.draws,
-        target_acceptance=asked.target_acceptance,
+        chains=usual.chains if asked.chains is None else asked.chains,
+        warmup=usual.warmup if asked.warmup is None else asked.warmup,
+        draws=usual.draws if asked.draws is None else asked.draws,
+        target_acceptance=usual.target_acceptance
+        if asked.target_acceptance is None
+        else asked.target_acceptance,
         max_depth=asked.max_depth,
         seed=seed,
         stress=asked.stress,
+        sampler=asked.sampler,
     )
 
 

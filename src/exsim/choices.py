@@ -16,6 +16,9 @@ SCALES: tuple[ScaleName, ...] = get_args(ScaleName)
 BatchMode = Literal["factor", "offset", "factor and offset"]
 BATCH_MODES: tuple[BatchMode, ...] = get_args(BatchMode)
 
+#: How a posterior is sampled: see `exsim.sampling.chains` and `exsim.sampling.many_chains`.
+Sampler = Literal["nuts", "chees"]
+
 #: How the highest density is searched for: see `exsim.fitting.searching`. `hybrid` screens twice as many
 #: vectors and climbs from the best half of them by `gauss_newton`.
 Optimiser = Literal["hybrid", "gauss_newton", "lbfgs", "adam"]

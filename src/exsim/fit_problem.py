@@ -7,12 +7,12 @@ A fit is one scalar, the log posterior density, of one vector, the free numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from .choices import BatchMode, Family, Optimiser, ScaleName
+from .choices import BatchMode, Family, Optimiser, Sampler, ScaleName
 from .formula import Expr
 from .marginals import Marginal
 from .model_spec import ModelSpec
@@ -193,3 +193,20 @@ class SampleSettings:
     seed: int = 0
     #: Draws from the prior that are solved before sampling.
     stress: int = 1000
+    sampler: Sampler = "nuts"
+
+
+class SamplerDefaults(NamedTuple):
+    """What a sampler has where nothing is said."""
+
+    chains: int
+    warmup: int
+    draws: int
+    target_acceptance: float
+
+
+#: ChEES needs many chains; shorter ones would be too short for R-hat to tell that they agree.
+SAMPLER_DEFAULTS: dict[Sampler, SamplerDefaults] = {
+    "nuts": SamplerDefaults(8, 500, 500, 0.8),
+    "chees": SamplerDefaults(32, 500, 250, 0.651),
+}

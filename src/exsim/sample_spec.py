@@ -14,25 +14,43 @@ from pydantic import (
     model_validator,
 )
 
+from .choices import Sampler
 from .fields import FrozenTable, ParameterValue, Text, complain, shown
 from .free_names import FreeName, free_path
 from .population import CovariateForm, Response, SpreadPrior
 from .sweep_spec import TargetPath
 from .units import Quantity
 
+#: Chains that find step and length together.
+_FEWEST_OF_CHEES = 8
+
 
 class SampleSpec(FrozenTable):
     """How the posterior is sampled."""
 
-    chains: int = Field(8, ge=1, le=1000, description="more than one, or nothing tells whether they agree")
-    warmup: int = Field(500, ge=1, le=1_000_000, description="draws of each chain that are dropped")
-    draws: int = Field(500, ge=4, le=1_000_000, description="draws of each chain that are kept")
-    target_acceptance: float = Field(0.8, ge=0.5, le=0.999, description="more of it, and steps are shorter")
+    sampler: Sampler = "nuts"
+    chains: int | None = Field(
+        None, ge=1, le=1000, description="more than one, or nothing tells whether they agree"
+    )
+    warmup: int | None = Field(None, ge=1, le=1_000_000, description="draws of each chain that are dropped")
+    draws: int | None = Field(None, ge=4, le=1_000_000, description="draws of each chain that are kept")
+    target_acceptance: float | None = Field(
+        None, ge=0.5, le=0.999, description="more of it, and steps are shorter"
+    )
     max_depth: int = Field(10, ge=1, le=15, description="a trajectory has 2^depth - 1 steps at most")
     stress: int = Field(
         1000, ge=2, le=1_000_000, description="draws from the prior that are solved before sampling"
     )
     seed: int | None = Field(None, ge=0, lt=2**63, description="in place of the config's seed")
+
+    @model_validator(mode="after")
+    def _many_enough(self) -> SampleSpec:
+        if self.sampler == "chees" and self.chains is not None and self.chains < _FEWEST_OF_CHEES:
+            complain(
+                f'{self.chains} chains are too few for sampler = "chees", which learns from all of them',
+                f"give it {_FEWEST_OF_CHEES} or more, or leave the sampler out",
+            )
+        return self
 
 
 class SpreadSpec(FrozenTable):

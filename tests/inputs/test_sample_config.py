@@ -93,6 +93,12 @@ def test_numbers_that_outnumber_the_data_may_be_flat_between_bounds(tmp_path: Pa
         (fit_text(fit=FREE + SAMPLE + "stress = 1\n"), "stress", ("out of range", "at least 2")),
         (fit_text(fit=FREE + SAMPLE + "max_depth = 16\n"), "max_depth", ("out of range", "at most 15")),
         (
+            fit_text(fit=FREE + SAMPLE + 'sampler = "chees"\nchains = 4\n'),
+            "[sample]",
+            ('4 chains are too few for sampler = "chees"', "give it 8 or more"),
+        ),
+        (fit_text(fit=FREE + SAMPLE + 'sampler = "cheese"\n'), "sampler", ('"cheese"', "chees")),
+        (
             fit_text(fit=FREE + SAMPLE + "target_acceptance = 1.0\n"),
             "target_acceptance",
             ("out of range", "at most 0.999"),
@@ -174,3 +180,11 @@ def test_factors_of_batches_are_sampled(unit: str, mode: str, tmp_path: Path) ->
     assert problem.observables[0].batch is None
     # A fit works them out, as before.
     assert len(read_fit(path).problem.free) == 1
+
+
+def test_a_sampler_for_many_chains_has_many(tmp_path: Path) -> None:
+    settings = read_sample(write(tmp_path, fit_text(fit=FREE + SAMPLE + 'sampler = "chees"\n'))).settings
+    assert (settings.sampler, settings.chains, settings.draws) == ("chees", 32, 250)
+    assert settings.target_acceptance == 0.651
+    text = fit_text(fit=FREE + SAMPLE + 'sampler = "chees"\nchains = 64\n')
+    assert read_sample(write(tmp_path, text)).settings.chains == 64

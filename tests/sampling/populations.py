@@ -110,3 +110,35 @@ def eight_schools(folder: Path) -> PopulationTarget:
     return one_effect(
         folder, LEVEL, "theta", effect, noise, SCHOOLS_Y[None], np.array([1.0]), wide, scale=SCHOOLS_SD
     )
+
+
+def levels_on_occasions(folder: Path, values: np.ndarray, sd: float) -> PopulationTarget:
+    """Return people whose level differs between occasions too; `values` are (subject, occasion)."""
+    model, spec = read_model(folder, LEVEL), config(2.0)
+    subject, occasion = (grid.ravel() for grid in np.indices(values.shape))
+    each = [f"{occasion}: S{subject}" for subject, occasion in zip(subject, occasion, strict=True)]
+    wide = {"scale": "linear", "low": -1e3, "high": 1e3}
+    places = np.arange(values.size)
+    problem = FitProblem(
+        name="levels",
+        model=model,
+        free=tuple(free(f"theta[{name}]", 5.0, **wide) for name in each),
+        placed=(PlacedTarget(target("parameter.theta", spec, model), tuple(places.tolist())),),
+        simulations=tuple(Simulation(name, spec) for name in each),
+        observables=(Observable("y", "y", "1", Name("y"), "normal", Noisy(sd)),),
+        rows=rows(
+            values.size,
+            simulation=places,
+            time_h=np.ones(values.size),
+            value=values.ravel(),
+            subject=tuple(f"S{number}" for number in subject),
+            condition=tuple(str(number) for number in occasion),
+        ),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+    typical, spread = Marginal("normal", -np.inf, np.inf, 0.0, 5.0), Spread("halfnormal", 5.0)
+    effect = RandomEffect("theta", "theta", "1", places, subject, typical, spread, spread)
+    return PopulationTarget(
+        Objective(problem), Population(tuple(f"S{n}" for n in range(len(values))), (effect,))
+    )

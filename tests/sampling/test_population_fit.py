@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
 
 from exsim.fit_problem import SearchSettings
 from exsim.fit_result import FitResult
@@ -17,7 +18,7 @@ from exsim.outputs.population_tables import fitted_individuals_csv
 from exsim.population import Covariate, Population, RandomEffect
 from exsim.sampling import PopulationTarget, objective_of
 
-from .populations import SCHOOLS_SD, SCHOOLS_Y, eight_schools, wang
+from .populations import SCHOOLS_SD, SCHOOLS_Y, eight_schools, levels_on_occasions, wang
 
 SEARCH = SearchSettings(starts=3, seed=1, optimiser="gauss_newton")
 #: Prior sds of the mean of the schools, and of the half Cauchy of their sd.
@@ -93,6 +94,22 @@ def test_the_report_says_that_people_are_integrated_out_and_how_far_to_trust_the
     assert "people are integrated out (FOCEI)" in text
     assert "sd_between[theta]" in text
     assert "do not compare person with person" in text
+
+
+def test_people_who_differ_between_occasions_have_the_likelihood_of_the_normal_of_both(tmp_path) -> None:
+    values, sd = np.array([[4.0, 5.5, 5.0], [7.0, 6.0, 8.5], [3.0, 3.5, 1.0], [5.0, 6.5, 4.0]]), 0.7
+    target = levels_on_occasions(tmp_path, values, sd)
+    objective = objective_of(target.whole.problem, target.population)
+    mu, between, within = 4.6, 1.7, 1.1
+    found = objective.expand(np.array([[mu, np.log(between), np.log(within)]])).likelihood[0]
+    covariance = between**2 * np.ones((3, 3)) + (within**2 + sd**2) * np.eye(3)
+    assert found == pytest.approx(
+        multivariate_normal(np.full(3, mu), covariance).logpdf(values).sum(), abs=1e-5
+    )
+    people = objective.people(np.array([mu, np.log(between), np.log(within)]))
+    pulled = between**2 * (values - mu).sum(axis=1) / (3 * between**2 + within**2 + sd**2)
+    np.testing.assert_allclose(people.eta[::3], pulled / between, rtol=1e-5)
+    assert people.condition[:3] == ("0", "1", "2")
 
 
 def _covariate_and_correlation(target: PopulationTarget) -> PopulationTarget:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -21,8 +21,6 @@ from jaxtyping import Bool, Float, Int
 from ..jax_setup import jax, jnp
 from .density import Target, Whitening, of_one
 
-#: Chains that one program takes side by side: more wait for each other, fewer leave lanes idle.
-CHAINS_TOGETHER = 4
 #: Draws that one call may make.
 MOST_DRAWS = 64
 
@@ -48,7 +46,10 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Chains:
-    """Chains of one density: their states are made here, and are plain arrays outside."""
+    """Chains of NUTS on one density: their states are made here, and are plain arrays outside."""
+
+    #: Chains that one program takes side by side: more wait for each other, fewer leave lanes idle.
+    together: ClassVar[int] = 4
 
     target: Target
     at: Whitening
@@ -80,8 +81,8 @@ class Chains:
     @cached_property
     def groups(self) -> tuple[slice, ...]:
         """The chains of each group; what a chain draws depends on those beside it in the last digits."""
-        ends = range(0, self.chains, CHAINS_TOGETHER)
-        return tuple(slice(begin, min(begin + CHAINS_TOGETHER, self.chains)) for begin in ends)
+        ends = range(0, self.chains, self.together)
+        return tuple(slice(begin, min(begin + self.together, self.chains)) for begin in ends)
 
     def begin(self, z: Float[np.ndarray, "chain coordinate"]) -> list[Any]:
         """Return the state of each group before its first draw. The density must be a number there."""
@@ -121,29 +122,33 @@ class Chains:
 
     @cached_property
     def _advance(self) -> Any:
-        _, sample = self._kernel
-
-        def said(state: Any) -> tuple[Any, ...]:
-            return (
-                state.z,
-                -state.potential_energy,
-                state.energy,
-                state.accept_prob,
-                state.adapt_state.step_size,
-                state.num_steps,
-                state.diverging,
-            )
-
         def one(number: Any, carry: Any, at: Whitening) -> Any:
             state, kept = carry
-            state = jax.vmap(lambda chain: sample(chain, (at,)))(state)
-            return state, jax.tree.map(lambda held, now: held.at[number].set(now), kept, said(state))
+            state = self._step(state, at)
+            return state, jax.tree.map(lambda held, now: held.at[number].set(now), kept, self._said(state))
 
         def advance(state: Any, draws: Any, at: Whitening) -> Any:
-            kept = jax.tree.map(lambda now: jnp.zeros((MOST_DRAWS, *now.shape), now.dtype), said(state))
+            kept = jax.tree.map(lambda now: jnp.zeros((MOST_DRAWS, *now.shape), now.dtype), self._said(state))
             return jax.lax.fori_loop(0, draws, partial(one, at=at), (state, kept))
 
         return jax.jit(advance)
+
+    def _step(self, state: Any, at: Whitening) -> Any:
+        # The state of a group one draw later.
+        _, sample = self._kernel
+        return jax.vmap(lambda chain: sample(chain, (at,)))(state)
+
+    def _said(self, state: Any) -> tuple[Any, ...]:
+        # Of each chain of a group what `Drawn` holds.
+        return (
+            state.z,
+            -state.potential_energy,
+            state.energy,
+            state.accept_prob,
+            state.adapt_state.step_size,
+            state.num_steps,
+            state.diverging,
+        )
 
     def arrays(self, states: list[Any]) -> dict[str, np.ndarray]:
         """Return the states as named arrays, for a journal."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..choices import Sampler
 from ..errors import InferenceError
 from ..fit_problem import SampleSettings
 from ..fit_result import Effort
@@ -22,6 +23,7 @@ from ..sample_result import SampleResult, Stress
 from .chains import MOST_DRAWS, Chains, Drawn
 from .density import Target, Whitening, theta_of
 from .hierarchy import PopulationTarget
+from .many_chains import ManyChains
 from .people import find_people
 from .predictive import data_of
 from .starting import begin
@@ -34,6 +36,8 @@ _MORE_STEPS, _FEWEST_STEPS = 4, 500
 TRIES = 100
 #: Draws whose curves are drawn.
 _CURVES = 512
+
+_SAMPLERS: dict[Sampler, type[Chains]] = {"nuts": Chains, "chees": ManyChains}
 
 #: What is told while sampling goes on: a stage, how much of it is done, of how much, and a sentence.
 Report = Callable[[str, int, int, str], None]
@@ -71,7 +75,7 @@ class _Sampling:
             self.target = self.target.centred_by(begun["centring"])
         settings = self.settings
         steps = min(int(begun["steps"]), self.target.objective.problem.max_steps)
-        chains = Chains(
+        chains = _SAMPLERS[settings.sampler](
             self.target.within(steps),
             Whitening(begun["center"], begun["root"], self.target.objective.rows),
             settings.chains,
