@@ -37,7 +37,7 @@ def test_reasons_stand_in_the_order_of_their_weight():
         "diverged",
         "in the bulk",
         "E-FMI",
-        "tree depth",
+        "largest length",
         "interrupted",
     )
     places = [next(n for n, reason in enumerate(result.reasons) if words in reason) for words in order]
@@ -82,7 +82,7 @@ def test_row_101_trajectories_cut_at_the_largest_tree_are_counted_by_chain():
     def cut(values):
         values[3, :40] = True
 
-    assert said(changed(cut, "saturated"), "tree depth").startswith("40 of 2000 trajectories were cut")
+    assert said(changed(cut, "saturated"), "largest length").startswith("40 of 2000 trajectories were cut")
 
 
 def stand_still(values):

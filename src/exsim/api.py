@@ -148,6 +148,7 @@ class FitStudy:
     """A config for a fit with its model and its data, all read and checked; nothing computed yet."""
 
     config: LoadedFit
+    #: With a number for each person where people differ: `exsim.sampling.objective_of` integrates them out.
     problem: FitProblem
     #: How people differ; None where the config does not say.
     population: Population | None

@@ -37,9 +37,8 @@ from .units import Quantity
 
 PriorName = Literal["normal", "lognormal", "uniform", "loguniform", "none"]
 
-#: Top-level tables of which any makes a config one for a fit; those that speak of sampling it besides.
+#: Top-level tables of which any makes a config one for a fit.
 FIT_TABLES = ("data", "condition", "observable", "fit")
-SAMPLE_TABLES = ("sample", "population")
 
 
 # ---- what was measured -------------------------------------------------------------------------------

@@ -174,7 +174,7 @@ def _saturated(result: SampleResult) -> Iterator[str]:
         by_chain = result.saturated.sum(axis=1).tolist()
         where = ", ".join(f"{n} in chain {chain + 1}" for chain, n in enumerate(by_chain) if n)
         yield (
-            f"{count} of {result.saturated.size} trajectories were cut at the largest tree depth ({where}): "
+            f"{count} of {result.saturated.size} trajectories were cut at their largest length ({where}): "
             "the posterior is much narrower in one direction than in another"
         )
 

@@ -132,7 +132,9 @@ def _statistics(result: SampleResult) -> dict[str, Variable]:
         "acceptance_rate": each(result.acceptance, "mean acceptance along the trajectory"),
         "step_size": each(result.step_size, "step size"),
         "n_steps": each(result.leapfrogs, "leapfrog steps"),
-        "reached_max_treedepth": each(result.saturated, "whether the tree could not grow further"),
+        "reached_max_treedepth": each(
+            result.saturated, "whether the trajectory was cut at the largest length"
+        ),
     }
 
 

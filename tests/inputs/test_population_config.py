@@ -15,7 +15,7 @@ from exsim.marginals import Marginal
 from exsim.population import ResponseClass, Spread
 from exsim.population_numbers import population_numbers, problem_of_typical
 
-from .fit_files import DATA, RACE, fit_text, write
+from .fit_files import DATA, FREE, HEADER, IL6, RACE, fit_text, table_text, write
 from .population_files import (
     BIKE,
     BOTH,
@@ -266,3 +266,19 @@ def test_a_typical_person_takes_the_place_of_all(tmp_path: Path) -> None:
     assert {names[place] for place in own} == {"CL_IL6"}
     scales = [item.scale.free for item in typical.observables if item.scale is not None]
     assert all(place < 0 or names[place].startswith("sd[") for place in scales)
+
+
+def test_a_fit_of_people_who_differ_has_the_factors_of_batches_among_its_numbers(tmp_path: Path) -> None:
+    table = table_text(
+        *(f"R0{n},race,{time},h,IL6,{5 + n},fold,p{n % 2}" for n in (1, 2, 3) for time in (1, 2)),
+        header=HEADER + ",batch",
+    )
+    text = fit_text(observable=IL6 + 'batch = "factor"\n', fit=FREE + "[population]\n" + RELEASE)
+    study = read_fit(write(tmp_path, text, table))
+    names = [number.name for number in population_numbers(study.problem.free, study.population)]
+    assert {"scale[IL6, p0]", "scale[IL6, p1]"} <= set(names)
+    assert (study.problem.rows.batch == -1).all()
+    blank = '[[observable]]\nanalyte = "IL6"\nnoise = "normal"\nsd = 2.0\nbatch = "factor and offset"\n'
+    text = fit_text(observable=blank, fit=FREE + "[population]\n" + RELEASE)
+    with pytest.raises(ConfigError, match="ties the people of a batch"):
+        read_fit(write(tmp_path, text, table.replace("fold", "AU")))

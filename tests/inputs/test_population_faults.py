@@ -418,7 +418,9 @@ def test_a_quote_that_is_not_closed_is_said_with_what_was_found_before(tmp_path:
     ]
 
 
-def test_other_commands_say_that_it_is_a_config_to_sample(tmp_path: Path) -> None:
+def test_other_commands_say_that_it_is_a_config_to_fit_or_sample(tmp_path: Path) -> None:
     path = write_all(tmp_path, population_text())
-    with pytest.raises(ConfigError, match=rf"a config for exsim sample .*\n  run exsim sample {path}"):
+    with pytest.raises(
+        ConfigError, match=rf"a config for exsim fit and exsim sample .*\n  run exsim fit {path}"
+    ):
         read_config(path)

@@ -119,7 +119,10 @@ def test_numbers_that_outnumber_the_data_may_be_flat_between_bounds(tmp_path: Pa
         (
             fit_text(observable=BLANK, fit=FREE + SAMPLE),
             "batch",
-            ("the best factor and offset of a batch are worked out", 'write batch = "factor" where'),
+            (
+                "the best factor and offset of a batch are worked out",
+                'write noise = "lognormal" and batch = "factor"',
+            ),
         ),
     ],
 )

@@ -10,6 +10,8 @@ import pytest
 from exsim.fit_problem import SampleSettings, SearchSettings
 from exsim.fitting import Objective
 from exsim.sampling import SharedTarget, sample
+from exsim.sampling.density import Whitening
+from exsim.sampling.many_chains import ManyChains
 
 from ..fitting.fit_models import rise_problem
 from .test_running import Kept
@@ -33,6 +35,14 @@ def test_a_normal_posterior_of_a_logarithm_is_found_by_many_chains(tmp_path) -> 
     assert result.step_size[0, 0] != result.step_size[16, 0]
     # What was learned stays as it is.
     assert (result.step_size == result.step_size[:, :1]).all()
+
+
+@pytest.mark.parametrize(("chains", "sizes"), [(8, [8]), (17, [8, 9]), (20, [10, 10]), (40, [13, 13, 14])])
+def test_no_group_is_too_small_to_learn(chains: int, sizes: list[int], tmp_path) -> None:
+    target = SharedTarget(Objective(rise_problem(tmp_path)))
+    at = Whitening(np.zeros(2), np.eye(2), target.objective.rows)
+    made = ManyChains(target, at, chains, 10, 1, 0.651, 10)
+    assert [group.stop - group.start for group in made.groups] == sizes
 
 
 def test_many_chains_go_on_to_the_same_draws(tmp_path) -> None:

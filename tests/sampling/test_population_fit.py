@@ -11,13 +11,14 @@ from scipy.stats import multivariate_normal
 
 from exsim.fit_problem import SearchSettings
 from exsim.fit_result import FitResult
-from exsim.fitting import Evaluator, fit
+from exsim.fitting import Evaluator, Objective, fit
 from exsim.jax_setup import jax, jnp
 from exsim.outputs.fit_text import fit_text
 from exsim.outputs.population_tables import fitted_individuals_csv
-from exsim.population import Covariate, Population, RandomEffect
+from exsim.population import Covariate, Population, RandomEffect, Spread
 from exsim.sampling import PopulationTarget, objective_of
 
+from ..fitting.fit_models import TIMES_H, rise, rise_problem, rows
 from .populations import SCHOOLS_SD, SCHOOLS_Y, eight_schools, levels_on_occasions, wang
 
 SEARCH = SearchSettings(starts=3, seed=1, optimiser="gauss_newton")
@@ -167,3 +168,36 @@ def test_a_fit_with_covariate_and_correlation_converges_and_says_what_the_covari
     assert "mass on ke1: " in text
     assert "10 % more mass goes with " in text
     assert np.isfinite(result.curves.value[:, 0]).all()
+
+
+def test_of_two_shared_numbers_in_a_product_the_product_is_told(tmp_path) -> None:
+    # Release and share are those of all; each person clears at a rate of their own.
+    rates, times = np.array([0.5, 0.65, 0.8, 1.0]), np.array(TIMES_H)
+    one = rise_problem(tmp_path, ("release", "share", "k"))
+    shared, (placed, share, k) = one.free[:2], one.placed
+    values = np.stack([rise(4.0, 0.5, rate, times) for rate in rates])
+    subject = np.repeat(np.arange(4), len(times))
+    problem = replace(
+        one,
+        free=(*shared, *(replace(one.free[2], name=f"k[S{n}]", prior=None) for n in range(4))),
+        placed=(replace(placed, free=(0,) * 4), replace(share, free=(1,) * 4), replace(k, free=(2, 3, 4, 5))),
+        simulations=tuple(replace(one.simulations[0], name=f"S{n}") for n in range(4)),
+        rows=rows(
+            values.size,
+            simulation=subject,
+            time_h=np.tile(times, 4),
+            value=(values * np.exp(0.1 * np.random.default_rng(1).standard_normal(values.shape))).ravel(),
+            subject=tuple(f"S{n}" for n in subject),
+        ),
+    )
+    effect = RandomEffect("k", "k", "1", np.arange(2, 6), np.arange(4), None, Spread("halfnormal", 0.5))
+    target = PopulationTarget(Objective(problem), Population(("S0", "S1", "S2", "S3"), (effect,)))
+    result = _fit(target, replace(SEARCH, starts=2))
+    assert result.told == ("release * share",)
+    verdicts = {item.name: item.identifiable for item in result.estimates}
+    assert verdicts == {
+        "release": "structurally not",
+        "share": "structurally not",
+        "k": "not profiled",
+        "sd_between[k]": "not profiled",
+    }

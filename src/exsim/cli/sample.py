@@ -1,15 +1,17 @@
-"""`exsim sample CONFIG`: the posterior of a fit by NUTS; what is drawn survives a kill and Ctrl-C."""
+"""`exsim sample CONFIG`: the posterior of a fit by chains; what is drawn survives a kill and Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api import SampleStudy, read_sample
 from ..outputs.journal import Journal
 from ..outputs.run_record import Stopwatch
+from ..sample_spec import SampleSpec
 from .progress import Teller, say
 from .resuming import is_done, journal_of
 from .session import start_jax
@@ -53,6 +55,9 @@ def sample(arguments: argparse.Namespace) -> int:
             efforts=result.efforts,
             warnings=warnings,
         )
+        # What the config leaves open depends on the sampler.
+        asked = asdict(study.with_seed(seed).settings)
+        record["config"]["sample"] = {key: asked[key] for key in SampleSpec.model_fields}
         files = write_sample_folder(folder, problem, result, record, record["title"])
         if result.complete:
             journal.remove()

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import ValidationError
 
 from ..errors import ConfigError, Problem
-from ..fit_spec import FIT_TABLES, SAMPLE_TABLES, FitSpec
+from ..fit_spec import FIT_TABLES, FitSpec
 from ..spec import SCHEMA_VERSION, ConfigSpec, RunSpec
 from .config_checks import ConfigFindings, meaning_problems
 from .config_problems import structure_problems
@@ -76,9 +76,8 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     draft = _draft(path, overrides)
     if draft.is_fit:
         tables = ", ".join(f"[{name}]" for name in FIT_TABLES if name in draft.values)
-        command = "sample" if "population" in draft.values else "fit"
-        message = f"this is a config for exsim {command} (it has {tables})"
-        raise ConfigError(draft.source.problem(message, (), f"run exsim {command} {draft.path}"))
+        message = f"this is a config for exsim fit and exsim sample (it has {tables})"
+        raise ConfigError(draft.source.problem(message, (), f"run exsim fit {draft.path}"))
     return _checked(draft, RunSpec, check_sweep)
 
 
@@ -113,8 +112,8 @@ def is_fit_config(path: Path) -> bool:
 
 
 def is_sample_config(path: Path) -> bool:
-    """Say whether a config speaks of sampling. Raises ConfigError for a file that cannot be read."""
-    return any(table in _draft(path, ()).values for table in SAMPLE_TABLES)
+    """Say whether a config holds [sample]. Raises ConfigError for a file that cannot be read."""
+    return "sample" in _draft(path, ()).values
 
 
 @dataclass(frozen=True)

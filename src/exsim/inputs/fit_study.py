@@ -32,7 +32,7 @@ from .fit_targets import FreeTarget, check_bout_bounds, read_free_targets
 from .people_table import read_people
 from .population import read_population
 from .population_classes import with_classes
-from .sample_checks import check_sampled
+from .sample_checks import check_blanks, check_sampled
 
 if TYPE_CHECKING:
     from .config import LoadedFit
@@ -97,13 +97,15 @@ def read_fit_inputs(config: LoadedFit, model: ModelSpec, *, sampled: bool = Fals
     parts = read(found, config, model, hashes)
     profiled: tuple[int, ...] = ()
     if parts is not None:
-        if sampled:
+        if sampled or parts.population is not None:
             rows, observables = with_batch_numbers(parts.rows, parts.free, parts.observables)
             parts = replace(parts, rows=rows, observables=observables)
         profiled = _profiled(found, config, parts.reported)
         _check_numbers(found, parts, sampled=sampled)
         if sampled:
             check_sampled(found, config.spec, parts.targets)
+        if sampled or parts.population is not None:
+            check_blanks(found, config.spec)
     if parts is None or found.problems:
         raise _error(found, LabDataError if config.spec.data.evidence is None else EvidenceError)
     solver = config.spec.solver

@@ -11,7 +11,7 @@ from .fit_targets import FreeTarget
 
 
 def check_sampled(found: ConfigFindings, spec: FitSpec, targets: Sequence[FreeTarget]) -> None:
-    """Note what cannot be sampled: numbers without a prior and an end, blanks solved in closed form."""
+    """Note numbers without a prior and an end: they cannot be sampled."""
     for item in targets:
         if item.prior is None and not _ends(item):
             hint = (
@@ -21,14 +21,22 @@ def check_sampled(found: ConfigFindings, spec: FitSpec, targets: Sequence[FreeTa
             )
             message = f"{item.name} is flat on a {item.scale} scale without an end: there is no such prior"
             found.refuse(message, item.path, hint)
+
+
+def check_blanks(found: ConfigFindings, spec: FitSpec) -> None:
+    """Note batches with a blank: theirs are solved in closed form, by all rows of a batch together.
+
+    That says nothing of their spread, and ties the people of a batch to each other.
+    """
     for index, observable in enumerate(spec.observable):
         if observable.batch == "factor and offset":
             message = (
-                "the best factor and offset of a batch are worked out, which says nothing of their spread"
+                "the best factor and offset of a batch are worked out, which says nothing of their spread,"
+                " and ties the people of a batch"
             )
             hint = (
-                'write batch = "factor" where there is no blank: factors are sampled; with a blank it can'
-                " only be fitted: exsim fit"
+                'where there is no blank write noise = "lognormal" and batch = "factor"; with a blank it can'
+                " only be fitted, and without [population]: exsim fit"
             )
             found.refuse(message, ("observable", index, "batch"), hint)
 

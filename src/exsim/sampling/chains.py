@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -80,9 +81,10 @@ class Chains:
 
     @cached_property
     def groups(self) -> tuple[slice, ...]:
-        """The chains of each group; what a chain draws depends on those beside it in the last digits."""
-        ends = range(0, self.chains, self.together)
-        return tuple(slice(begin, min(begin + self.together, self.chains)) for begin in ends)
+        """The chains of each group, about as many in each: what a chain draws depends on those beside it."""
+        count = -(-self.chains // self.together)
+        ends = np.linspace(0, self.chains, count + 1).astype(int).tolist()
+        return tuple(slice(begin, end) for begin, end in pairwise(ends))
 
     def begin(self, z: Float[np.ndarray, "chain coordinate"]) -> list[Any]:
         """Return the state of each group before its first draw. The density must be a number there."""

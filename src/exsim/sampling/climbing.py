@@ -13,9 +13,8 @@ from ..fitting.searching import Box, Evaluate, Search, begin, gauss_newton
 from ..jax_setup import jax, jnp
 from .density import HostVectors, Target, Vectors, theta_of
 
-#: Nothing is known worse than this, in coordinates without bounds, nor taken to be known better by its prior.
+#: Nothing is known worse than this, in coordinates without bounds.
 WIDEST_SD = 4.0
-_LEAST_BEND = 1e-3
 #: The longest step of a coordinate.
 _LONGEST = 2.0
 #: How many vectors are placed by one call.
@@ -83,7 +82,7 @@ def _placed(target: Target, u: Vectors) -> tuple[Array, ...]:
             return target.place(u[None])[1][0]
 
         sizes, directions = jnp.linalg.eigh(-jax.hessian(more)(u))
-        bend = (directions * jnp.maximum(sizes, _LEAST_BEND)) @ directions.T
+        bend = (directions * jnp.maximum(sizes, 0.0)) @ directions.T
         return theta(u), more(u), jax.jacfwd(theta)(u), jax.grad(more)(u), bend
 
     return jax.vmap(one)(u)

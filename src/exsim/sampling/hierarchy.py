@@ -31,7 +31,8 @@ class Parts(NamedTuple):
     typical: Array
     between: Array
     within: Array
-    #: Cholesky factor of the correlations of the effects, (vector, effect, effect).
+    #: factor factor' are the correlations of the effects, (vector, effect, effect): lower triangular; the row
+    #: of an effect whose sd passed 0 has the sign.
     factor: Array
     coefficients: Array
     #: What stands for people, between scores and values of their own, and standard scores of occasions.
@@ -161,8 +162,10 @@ class PopulationTarget:
         log_prior += jnp.sum(more, axis=1)
         log_prior += jax.vmap(lambda theta: log_prior_theta(theta, scales, priors))(typical)
         passing, within = np.array(self.passing), jnp.exp(own["within"])
-        between = jnp.where(passing, jnp.abs(own["between"]), jnp.exp(own["between"]))
-        log_prior += jnp.sum(jnp.where(passing, 0.0, own["between"]), axis=1) + jnp.sum(own["within"], axis=1)
+        # What is not chosen is worked out too, and has its say in a gradient: it gets harmless numbers.
+        logs = jnp.where(passing, 0.0, own["between"])
+        between = jnp.where(passing, jnp.abs(own["between"]), jnp.exp(logs))
+        log_prior += jnp.sum(logs, axis=1) + jnp.sum(own["within"], axis=1)
         spreads = [item.between for item in population.effects]
         occasional = [item.within for item in population.effects if item.within is not None]
         for sd, known in ((between, spreads), (within, occasional)):

@@ -26,7 +26,7 @@ _BITS = 32
 
 
 class _State(NamedTuple):
-    """A group of chains; (chain, ...) but for the last four, which all share."""
+    """A group of chains; (chain, ...) but for the last five, which all share."""
 
     position: Array
     log_density: Array

@@ -58,6 +58,28 @@ class MarginalDensity:
         """How many coordinates the population has."""
         return self.target.people_from
 
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        # What is about 1 for each coordinate of a population: on a linear scale it has a unit.
+        target, effects = self.target, self.target.population.effects
+        free = target.whole.problem.free
+        kinds = {"shared": [free[int(place)] for place in target.shared]}
+        kinds["typical"] = [free[int(item.places[0])] for item in effects]
+        spread = [
+            item.between.scale if one.scale == "linear" else 1.0
+            for item, one in zip(effects, kinds["typical"], strict=True)
+        ]
+        found = {
+            "shared": [abs(one.nominal) or 1.0 if one.scale == "linear" else 1.0 for one in kinds["shared"]],
+            "typical": spread,
+            "coefficients": [
+                spread[item.effect] / max(1.0, float(np.abs(item.values).max()))
+                for item in target.population.covariates
+            ],
+        }
+        parts = [found.get(name, [1.0] * size) for name, size in target.sizes.items()]
+        return np.concatenate(parts)[: self.size]
+
     def __call__(self, psi: Psi) -> Expanded:
         """Return the marginal log density about vectors of the population, priors in it.
 
@@ -116,9 +138,9 @@ class MarginalDensity:
         size, curvature = self.size, found.at.curvature
         follow = self._follow(found)
         moves = np.concatenate([np.broadcast_to(np.eye(size), (len(follow), size, size)), follow], axis=1)
-        at = self._moved(found.u, moves)
+        at = self._moved(found.u, moves * self._lengths)
         log_det = self._log_det(at).reshape(len(found.u), size, 2)
-        slope = (log_det[..., 0] - log_det[..., 1]) / (2 * _STEP)
+        slope = (log_det[..., 0] - log_det[..., 1]) / (2 * _STEP * self._lengths)
         cross = curvature[:, size:, :size]
         left = curvature[:, :size, :size] - np.einsum(
             "vbp,vbq->vpq", cross, np.linalg.solve(curvature[:, size:, size:], cross)
@@ -133,12 +155,12 @@ class MarginalDensity:
         together = np.concatenate(
             [np.zeros((rank.max() + 1, size)), rank == np.arange(rank.max() + 1)[:, None]], 1
         )
-        each = np.concatenate([np.eye(size), np.zeros((size, len(people)))], axis=1)
+        each = np.concatenate([np.diag(self._lengths), np.zeros((size, len(people)))], axis=1)
         moves = np.concatenate([each, together]).T
         at = self._moved(found.u, np.broadcast_to(moves, (len(found.u), *moves.shape)))
         slopes = at.gradient.reshape(len(found.u), -1, 2, moves.shape[0])
         bent = (slopes[:, :, 0, size:] - slopes[:, :, 1, size:]) / (2 * _STEP)
-        cross, blocks = bent[:, :size].transpose(0, 2, 1), bent[:, size:]
+        cross, blocks = (bent[:, :size] / self._lengths[:, None]).transpose(0, 2, 1), bent[:, size:]
         same = people[:, None] == people
         inner = np.where(same, blocks[:, rank].transpose(0, 2, 1), 0.0)
         return -np.linalg.solve(inner, cross)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,9 @@ from .density import theta_of
 from .hierarchy import PopulationTarget
 from .marginal import MarginalDensity
 from .people import away_and_spread, covariates_of, occasions_of
+
+#: Vectors of a population that are expanded by one call.
+_TOGETHER = 16
 
 
 def objective_of(problem: FitProblem, population: Population | None = None) -> Objective:
@@ -51,15 +54,18 @@ class PopulationObjective(Objective):
 
     def expand(self, vectors: Float[np.ndarray, "vector parameter"]) -> Expanded:
         """Return the log posterior density about vectors; see `Objective.expand`."""
-        found, each = self._marginal(vectors * self._per_theta), self._per_theta
-        return Expanded(
-            found.value,
-            found.likelihood,
-            found.gradient * each,
-            found.curvature * each * each[:, None],
-            found.status,
-            found.steps,
-            found.solves,
+        each = self._per_theta
+        # Each vector is differenced by many: blocks bound the memory.
+        blocks = [vectors[begin : begin + _TOGETHER] * each for begin in range(0, len(vectors), _TOGETHER)]
+        parts = [self._marginal(block) for block in blocks]
+        found = Expanded(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in Expanded.__dataclass_fields__
+            )
+        )
+        return replace(
+            found, gradient=found.gradient * each, curvature=found.curvature * each * each[:, None]
         )
 
     def solved(
@@ -95,7 +101,8 @@ class PopulationObjective(Objective):
         u = self._marginal.conditional((vector * self._per_theta)[None]).u
         away, between = away_and_spread(target, u)
         eta = away[0] / between[0]
-        values = target.objective.values(theta_of(target, u))[0][0]
+        with jax.enable_x64(True):
+            values = target.objective.values(theta_of(target, u))[0][0]
         effect = np.repeat(np.arange(len(effects)), [len(item.places) for item in effects])
         subject = np.concatenate([item.subject for item in effects])
         return FittedPeople(

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..errors import InferenceError
 from ..fit_problem import SearchSettings
-from ..fitting import Evaluator, best_of, search_from_starts
+from ..fitting import Evaluator, best_of, search_from_starts, why_none
 from ..fitting.searching import Search
 from ..jax_setup import jax, jnp
 from .climbing import climb, climb_from, expand_in_coordinates, root_of
-from .density import HostVectors, Target
+from .density import HostVectors, Target, theta_of
 from .hierarchy import PopulationTarget
 from .marginal import MarginalDensity
 from .targets import SharedTarget
@@ -73,10 +74,16 @@ def _begin_of_people(target: PopulationTarget, evaluate: Evaluator, settings: Se
     together = climb(scored, evaluate, _typical_starts(scored, settings), settings.iterations)
     density = MarginalDensity(scored, evaluate)
     population = climb_from(density, together[None, : target.people_from], settings.iterations)
+    if not np.isfinite(population.at.value[0]):
+        theta = theta_of(scored, together[None])[0]
+        raise InferenceError(
+            "people cannot be integrated out about the best of the search: typical people have no density"
+            f"\n  {why_none(target.objective, theta)}"
+        )
     found = density.conditional(population.vectors)
     alike = density.conditional(_alike(scored, population))
     known = density.known_share(alike)[0]
-    centred = target.centred_by(np.where(known.mean(axis=0) < _THIN, 0.0, known))
+    centred = target.centred_by(np.where(_told(target, known) < _THIN, 0.0, known))
     center = centred.from_scores(found.u)
     curvature = expand_in_coordinates(centred, evaluate, center).curvature[0]
     # How people go with an sd turns about where it passes 0.
@@ -86,6 +93,14 @@ def _begin_of_people(target: PopulationTarget, evaluate: Evaluator, settings: Se
         if passing:
             curvature[first + effect, people] = curvature[people, first + effect] = 0.0
     return Begun(centred, center[0], root_of(curvature))
+
+
+def _told(
+    target: PopulationTarget, known: Float[np.ndarray, "subject effect"]
+) -> Float[np.ndarray, "effect"]:
+    # Who has no number of their own in an effect is not one of its people.
+    effects = target.population.effects
+    return np.array([known[np.unique(item.subject), place].mean() for place, item in enumerate(effects)])
 
 
 def _alike(target: PopulationTarget, found: Search) -> HostVectors:

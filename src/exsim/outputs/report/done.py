@@ -137,11 +137,15 @@ def _search(config: Mapping[str, Any]) -> Pairs:
         yield "design", str(sweep.get("design")) + (f", {draws:,} draws" if isinstance(draws, int) else "")
 
 
+_SAMPLERS = {"chees": "ChEES-HMC"}
+
+
 def _chains(asked: Any, sampled: Mapping[str, Any]) -> Pairs:
     warmup = asked.get("warmup") if isinstance(asked, Mapping) else None
     after = f"after {warmup} of warm-up" if warmup else "after warm-up"
     chains, draws = (sampled.get(key, "–") for key in ("chains", "draws_asked"))
-    yield "sampling", f"NUTS, {chains} chains of {draws} draws {after}"
+    sampler = _SAMPLERS.get(asked.get("sampler", "") if isinstance(asked, Mapping) else "", "NUTS")
+    yield "sampling", f"{sampler}, {chains} chains of {draws} draws {after}"
 
 
 def _population(population: Any) -> Pairs:

@@ -229,7 +229,7 @@ def _facts_of_sample(sampled: Mapping[str, Any], failures: Mapping[str, Any]) ->
     yield "draws", f"{sampled.get('chains', '–')} chains of {sampled.get('draws', '–')}{asked}"
     yield "numbers, measurements", f"{sampled.get('numbers', '–')}, {sampled.get('measurements', '–')}"
     yield "divergences of each chain", of_chains("divergences", 0)
-    yield "cut at the largest tree depth", of_chains("cut_trajectories", 0)
+    yield "cut at the largest length", of_chains("cut_trajectories", 0)
     yield "E-FMI of each chain", of_chains("e_fmi", 2)
     yield "acceptance of each chain", of_chains("acceptance", 2)
     yield "step size of each chain", of_chains("step_size", 3)
