@@ -9,6 +9,7 @@ of the first warm-up that it rejects.
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 import time
 
@@ -120,6 +121,9 @@ def prepare(posterior: Posterior, chains: int) -> Sampler:
         chance = np.random.default_rng(1)
         start = [{"z": chance.uniform(-1.0, 1.0, len(posterior.names)).tolist()} for _ in range(chains)]
         found = model.sample(num_chains=chains, num_warmup=warmup, num_samples=draws, init=start)
+        # httpstan leaves workers behind, for whom the end of this process would wait for ever.
+        for worker in multiprocessing.active_children():
+            worker.terminate()
         z = found["z"].reshape(len(posterior.names), draws, chains).transpose(2, 1, 0)
         spent = np.array([_seconds(output) for output in found.stan_outputs])
         # Chains run beside each other: the slowest says how long all took.
