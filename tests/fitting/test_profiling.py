@@ -40,7 +40,7 @@ def saturating(vectors: np.ndarray) -> Expanded:
     value = -0.5 * residual**2
     status = steps = np.zeros(len(x), dtype=int)
     gradient, curvature = -(residual * slope)[:, None], (slope**2)[:, None, None]
-    return Expanded(value, value, gradient, curvature, status, steps)
+    return Expanded(value, value, gradient, curvature, status, steps, np.ones(len(value), dtype=int))
 
 
 def test_a_side_without_an_end_is_infinite_and_the_other_is_not() -> None:
