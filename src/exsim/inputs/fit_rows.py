@@ -174,18 +174,7 @@ def with_batch_numbers(
         if (place, own) not in places:
             places[place, own] = len(numbers)
             name = f"{observable.name}, {rows.group[row]}" if rows.group[row] else observable.name
-            numbers.append(
-                FreeNumber(
-                    name=f"scale[{name}]",
-                    unit="dimensionless",
-                    label=f"factor of {name}",
-                    kind="scale",
-                    scale="log",
-                    low=1 / _BATCH_REACH,
-                    high=_BATCH_REACH,
-                    nominal=1.0,
-                )
-            )
+            numbers.append(_factor(name, _BATCH_REACH))
         factor[row], batch[row] = places[place, own], -1
     left = [replace(item, batch=None) if item.batch != "factor and offset" else item for item in observables]
     return replace(rows, factor=factor, batch=batch), left
@@ -206,18 +195,22 @@ def with_study_factors(
             continue
         if group not in places:
             places[group] = len(numbers)
-            numbers.append(
-                FreeNumber(
-                    name=f"scale[{studies[group]}]",
-                    unit="dimensionless",
-                    label=f"factor of {studies[group]}",
-                    kind="scale",
-                    scale="log",
-                    low=1 / reach,
-                    high=reach,
-                    nominal=1.0,
-                    prior=Marginal("lognormal", 1 / reach, reach, 0.0, sd),
-                )
-            )
+            prior = Marginal("lognormal", 1 / reach, reach, 0.0, sd)
+            numbers.append(_factor(studies[group], reach, prior))
         factor[row] = places[group]
     return replace(rows, factor=factor)
+
+
+def _factor(name: str, reach: float, prior: Marginal | None = None) -> FreeNumber:
+    # Of a batch or a study, at most so far from 1.
+    return FreeNumber(
+        name=f"scale[{name}]",
+        unit="dimensionless",
+        label=f"factor of {name}",
+        kind="scale",
+        scale="log",
+        low=1 / reach,
+        high=reach,
+        nominal=1.0,
+        prior=prior,
+    )
